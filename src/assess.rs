@@ -1,0 +1,153 @@
+//! From what was seen to what it means: access, product, client authentication, versions.
+//!
+//! Pure: no network, file or clock, so that a stored observation can be judged again. Every
+//! conclusion is a value with its reason, or "undetermined" with its reason.
+
+use std::collections::BTreeMap;
+
+use crate::certificate::Certificate;
+use crate::observation::{KeyPossession, Negotiated, TlsVersion, VersionBody};
+
+/// What an observation amounts to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    pub transport: Transport,
+    pub api: ApiAssessment,
+    /// Set where a TLS server answered.
+    pub tls: Option<TlsAssessment>,
+    /// TCP connections that it took.
+    pub connections: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Plain,
+    Tls,
+    Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiAssessment {
+    /// What a stranger may do.
+    pub access: Access,
+    pub reason: String,
+    /// Whether this is a Docker API at all.
+    pub docker: DockerApi,
+    /// `None` where nothing of the kind was seen.
+    pub product: Option<Product>,
+    pub engine_id: Option<String>,
+    /// What stands between us and the engine, where it shows.
+    pub intermediary: Option<String>,
+    /// The `Server` header.
+    pub server: Option<String>,
+    pub paths: Vec<PathStatus>,
+    pub version: Option<VersionBody>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All four read-only paths answered 200 with what Docker sends there.
+    Open,
+    /// A real `/version`, but not all of the four.
+    Filtered,
+    /// 401 or 403 for another reason than a missing client certificate.
+    Denied,
+    ClientCertificateRequired,
+    NotDocker,
+    Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DockerApi {
+    /// It named itself: a `/version` of Docker's shape, or a header that only such an API sends.
+    Seen,
+    /// A port that demands a client certificate, where Docker's is the usual reason.
+    Probable(String),
+    NotSeen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    DockerEngine,
+    Podman,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathStatus {
+    pub path: String,
+    /// `None`: no HTTP answer.
+    pub status: Option<u16>,
+    /// What was missing for this path to count as served, in words.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TlsAssessment {
+    /// All five, always.
+    pub versions: BTreeMap<TlsVersion, VersionSupport>,
+    pub negotiated: Option<Negotiated>,
+    pub key_possession: KeyPossession,
+    pub client_auth: ClientAuth,
+    pub chains: Vec<Chain>,
+    /// Why `chains` is empty, where it is.
+    pub chains_missing: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionSupport {
+    pub status: SupportStatus,
+    /// The bytes or rule that show it.
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SupportStatus {
+    Accepted,
+    Refused,
+    Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    pub requested: Answer,
+    pub required: Answer,
+    /// Where it is enforced, if it is.
+    pub enforced_by: Option<EnforcedBy>,
+    pub verified: Verified,
+    /// What the three values rest on.
+    pub reason: String,
+    /// DER of the acceptable issuers' names.
+    pub acceptable_issuers: Vec<Vec<u8>>,
+    pub acceptable_issuers_total: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    Undetermined,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnforcedBy {
+    /// The handshake (in TLS 1.3, the first read after it) is refused.
+    Tls,
+    /// TLS completes, and every request is answered with an error.
+    Http,
+}
+
+/// Whether a certificate from nowhere is turned away; needs a probe that presents one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    Yes,
+    No,
+    Untested,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    pub seen_in: Vec<TlsVersion>,
+    /// Leaf first, as sent.
+    pub certificates: Vec<Certificate>,
+}
