@@ -6,7 +6,72 @@
 use std::collections::BTreeMap;
 
 use crate::certificate::Certificate;
-use crate::observation::{KeyPossession, Negotiated, TlsVersion, VersionBody};
+use crate::observation::{
+    Connection, Exchange, ExchangeResult, KeyPossession, Negotiated, Observation, StreamEnd,
+    TlsVersion, VersionBody,
+};
+
+mod api;
+mod client_auth;
+mod tls;
+
+/// Judges what was seen.
+pub fn assess(observation: &Observation) -> Assessment {
+    let transport = transport(observation);
+    let tls = (transport == Transport::Tls).then(|| tls::assess(observation));
+    let api = api::assess(observation, transport, tls.as_ref());
+    Assessment { transport, api, tls, connections: observation.connections.len() }
+}
+
+/// What the peer speaks, by what it said.
+fn transport(observation: &Observation) -> Transport {
+    let spoke_tls = observation.connections.iter().any(|connection| match connection {
+        Connection::Plain(_) => false,
+        Connection::Tls(tls) => {
+            tls.negotiated.is_some()
+                || tls.chain.is_some()
+                || matches!(tls.handshake_end, Some(StreamEnd::Alert { .. }))
+        }
+        Connection::Hello(hello) => !matches!(
+            hello.answer,
+            crate::observation::HelloAnswer::NoAnswer { .. }
+        ),
+    });
+    if spoke_tls {
+        return Transport::Tls;
+    }
+    let spoke_plain = plain_exchanges(observation).any(|exchange| match &exchange.result {
+        ExchangeResult::Answered(_) => true,
+        ExchangeResult::Unanswered(end) => matches!(
+            end,
+            StreamEnd::OtherProtocol { .. }
+                | StreamEnd::Malformed { .. }
+                | StreamEnd::TooLarge { .. }
+                | StreamEnd::Closed { received: 1.. }
+        ),
+    });
+    let banner_to_hello = observation.connections.iter().any(|connection| match connection {
+        Connection::Tls(tls) => {
+            matches!(tls.handshake_end, Some(StreamEnd::OtherProtocol { .. }))
+        }
+        _ => false,
+    });
+    if spoke_plain || banner_to_hello { Transport::Plain } else { Transport::Undetermined }
+}
+
+fn plain_exchanges(observation: &Observation) -> impl Iterator<Item = &Exchange> {
+    observation.connections.iter().flat_map(|connection| match connection {
+        Connection::Plain(plain) => plain.exchanges.as_slice(),
+        _ => &[],
+    })
+}
+
+fn tls_exchanges(observation: &Observation) -> impl Iterator<Item = &Exchange> {
+    observation.connections.iter().flat_map(|connection| match connection {
+        Connection::Tls(tls) => tls.exchanges.as_slice(),
+        _ => &[],
+    })
+}
 
 /// What an observation amounts to.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod versions;
+
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
 
@@ -223,7 +225,7 @@ pub struct Exchange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExchangeResult {
-    Answered(HttpAnswer),
+    Answered(Box<HttpAnswer>),
     Unanswered(StreamEnd),
 }
 

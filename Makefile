@@ -1,0 +1,39 @@
+# Everything a contributor runs. The first two targets are all that a newcomer needs.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lab-install lab-up lab-down schema deny
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: ## scan a small fleet served in this process; report on screen and in target/demo/
+	cargo run --quiet --locked --example demo
+
+test: lab-install ## install what the lab needs, start real servers, run every test
+	tests/lab/lab.sh up
+	status=0; DOCKSWEEP_LAB=up cargo test --locked || status=$$?; \
+	tests/lab/lab.sh down; exit $$status
+
+lint: ## formatting, clippy with warnings as errors, docs, shell scripts
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+	benches/check-scripts.sh
+
+bench: ## compare with other scanners on this machine; prints the README's tables
+	benches/run.sh
+
+lab-install:
+	tests/lab/install.sh
+
+lab-up: ## start the lab and leave it running
+	tests/lab/lab.sh up
+
+lab-down: ## stop the lab
+	tests/lab/lab.sh down
+
+schema: ## write schema/report-v1.json anew from the types
+	UPDATE_SCHEMA=1 cargo test --locked --lib schema
+
+deny: ## licences, sources and duplicates of the dependencies (needs cargo-deny)
+	cargo deny check bans licenses sources

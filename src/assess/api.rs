@@ -1,0 +1,346 @@
+//! What a stranger may do with the API, and whose API it is.
+
+use super::{
+    Access, ApiAssessment, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment, Transport,
+    client_auth, plain_exchanges, tls_exchanges,
+};
+use crate::observation::versions::describe;
+use crate::observation::{
+    Connection, Exchange, ExchangeResult, HttpAnswer, JsonShape, Observation, StreamEnd,
+    VersionBody,
+};
+
+const VERSION: &str = "/version";
+const PING: &str = "/_ping";
+/// The read-only paths that must all answer a stranger before access is called open, with what
+/// Docker sends there.
+const OPEN_PATHS: [(&str, JsonShape); 4] = [
+    (VERSION, JsonShape::Object),
+    ("/info", JsonShape::Object),
+    ("/networks", JsonShape::Array),
+    ("/containers/json?limit=1", JsonShape::Array),
+];
+
+pub(super) fn assess(
+    observation: &Observation,
+    transport: Transport,
+    tls: Option<&TlsAssessment>,
+) -> ApiAssessment {
+    let exchanges: Vec<&Exchange> = match transport {
+        Transport::Tls => tls_exchanges(observation).collect(),
+        Transport::Plain | Transport::Undetermined => plain_exchanges(observation).collect(),
+    };
+    let answers = Answers { exchanges };
+    let version = answers.real_version();
+    let seen = version.is_some() || answers.any(shows_docker);
+    let (access, reason) = access(observation, transport, tls, &answers, seen);
+    let docker = if seen {
+        DockerApi::Seen
+    } else if access == Access::ClientCertificateRequired {
+        DockerApi::Probable(
+            "a client certificate is demanded, as a guarded Docker API does; \
+             what is behind it was not seen"
+                .to_owned(),
+        )
+    } else {
+        DockerApi::NotSeen
+    };
+    let product = product(&answers, version, &docker);
+    ApiAssessment {
+        access,
+        reason,
+        product,
+        engine_id: answers
+            .answer("/info")
+            .and_then(|answer| answer.body.engine_id.clone())
+            // Podman makes up a new ID for every answer.
+            .filter(|_| product != Some(Product::Podman)),
+        intermediary: if seen { intermediary(&answers, version, product) } else { None },
+        server: answers.server(),
+        paths: answers.exchanges.iter().map(|exchange| path_status(exchange)).collect(),
+        version: version.cloned(),
+        docker,
+    }
+}
+
+/// An error in Docker's own form: `{"message": …}`, or under its `Server` header.
+pub(super) fn in_dockers_words(answer: &HttpAnswer) -> bool {
+    shows_docker(answer)
+        || (answer.body.json == JsonShape::Object
+            && answer
+                .body
+                .excerpt
+                .as_deref()
+                .is_some_and(|text| text.trim_start().starts_with("{\"message\":")))
+}
+
+struct Answers<'a> {
+    exchanges: Vec<&'a Exchange>,
+}
+
+impl<'a> Answers<'a> {
+    fn exchange(&self, path: &str) -> Option<&'a Exchange> {
+        self.exchanges.iter().find(|exchange| exchange.path == path).copied()
+    }
+
+    fn answer(&self, path: &str) -> Option<&'a HttpAnswer> {
+        match &self.exchange(path)?.result {
+            ExchangeResult::Answered(answer) => Some(answer),
+            ExchangeResult::Unanswered(_) => None,
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a HttpAnswer> {
+        self.exchanges.iter().filter_map(|exchange| match &exchange.result {
+            ExchangeResult::Answered(answer) => Some(answer),
+            ExchangeResult::Unanswered(_) => None,
+        })
+    }
+
+    fn any(&self, test: impl Fn(&HttpAnswer) -> bool) -> bool {
+        self.all().any(test)
+    }
+
+    fn real_version(&self) -> Option<&'a VersionBody> {
+        self.answer(VERSION)?.body.version.as_ref().filter(|version| is_real(version))
+    }
+
+    fn server(&self) -> Option<String> {
+        self.all().find_map(|answer| answer.headers.get("server").cloned())
+    }
+}
+
+/// Docker's shape: an API version that is one, an engine version, and one more field that every
+/// engine since API 1.12 has sent.
+fn is_real(version: &VersionBody) -> bool {
+    let api_version = version.api_version.as_deref().and_then(|text| text.split_once('.'));
+    let numeric = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    api_version.is_some_and(|(major, minor)| numeric(major) && numeric(minor))
+        && version.version.as_deref().is_some_and(|text| !text.trim().is_empty())
+        && (version.git_commit.is_some()
+            || version.min_api_version.is_some()
+            || version.go_version.is_some()
+            || !version.components.is_empty())
+}
+
+fn shows_docker(answer: &HttpAnswer) -> bool {
+    answer.headers.contains_key("api-version")
+        || answer.headers.contains_key("libpod-api-version")
+        || answer
+            .headers
+            .get("server")
+            .is_some_and(|server| server.starts_with("Docker/") || server.starts_with("Libpod/"))
+}
+
+fn access(
+    observation: &Observation,
+    transport: Transport,
+    tls: Option<&TlsAssessment>,
+    answers: &Answers<'_>,
+    seen: bool,
+) -> (Access, String) {
+    if let Some(tls) = tls
+        && let Some(by) = tls.client_auth.enforced_by
+    {
+        let layer = match by {
+            EnforcedBy::Tls => "in TLS",
+            EnforcedBy::Http => "by HTTP status",
+        };
+        return (
+            Access::ClientCertificateRequired,
+            format!("enforced {layer}: {}", tls.client_auth.reason),
+        );
+    }
+    if answers.real_version().is_some() {
+        return served(answers);
+    }
+    let Some(exchange) = answers.exchange(VERSION) else {
+        return unasked(observation, transport);
+    };
+    match &exchange.result {
+        ExchangeResult::Answered(answer) => not_served(answer, answers, seen),
+        ExchangeResult::Unanswered(end) => unanswered(end),
+    }
+}
+
+fn served(answers: &Answers<'_>) -> (Access, String) {
+    let problems: Vec<String> = OPEN_PATHS
+        .iter()
+        .filter_map(|(path, _)| {
+            let problem = match answers.exchange(path) {
+                Some(exchange) => path_status(exchange).problem?,
+                None => "not asked".to_owned(),
+            };
+            Some(format!("GET {path}: {problem}"))
+        })
+        .collect();
+    if problems.is_empty() {
+        let reason = "the four read-only paths /version, /info, /networks and /containers/json \
+                      all answer 200 without a credential";
+        return (Access::Open, reason.to_owned());
+    }
+    (Access::Filtered, format!("/version answers anyone, but {}", problems.join("; ")))
+}
+
+/// `/version` was answered, but not with a Docker version.
+fn not_served(answer: &HttpAnswer, answers: &Answers<'_>, seen: bool) -> (Access, String) {
+    let status = answer.status;
+    match status {
+        401 | 403 => {
+            let why = answer
+                .headers
+                .get("www-authenticate")
+                .map(|scheme| format!(" (WWW-Authenticate: {scheme})"))
+                .or_else(|| {
+                    let text = answer.body.excerpt.as_deref()?;
+                    in_dockers_words(answer).then(|| format!(": {}", text.trim()))
+                })
+                .unwrap_or_default();
+            (Access::Denied, format!("GET /version was answered {status}{why}"))
+        }
+        500.. => (
+            Access::Undetermined,
+            format!("GET /version was answered {status}: whoever answered may have an API behind it"),
+        ),
+        _ if seen && answers.answer(PING).is_some_and(shows_docker) => (
+            Access::Denied,
+            format!("/_ping is a Docker API's, but GET /version was answered {status}"),
+        ),
+        300..400 => {
+            let to = answer.headers.get("location").map(String::as_str).unwrap_or("nowhere");
+            (
+                Access::NotDocker,
+                format!("GET /version was answered {status} to {to}, which was not followed"),
+            )
+        }
+        200 => (Access::NotDocker, {
+            let what = match (&answer.body.end, answer.body.json) {
+                (Some(end), _) => format!("a body that broke off ({})", describe(end)),
+                (None, JsonShape::Object) => "JSON that is no Docker version".to_owned(),
+                (None, JsonShape::Array | JsonShape::Scalar) => "other JSON".to_owned(),
+                (None, JsonShape::NotJson) => "no JSON".to_owned(),
+            };
+            format!("GET /version was answered 200 with {what}")
+        }),
+        _ => (Access::NotDocker, format!("GET /version was answered {status}")),
+    }
+}
+
+fn unanswered(end: &StreamEnd) -> (Access, String) {
+    let how = describe(end);
+    match end {
+        StreamEnd::OtherProtocol { .. } => {
+            (Access::NotDocker, format!("GET /version was answered in {how}"))
+        }
+        _ => (Access::Undetermined, format!("GET /version: {how}")),
+    }
+}
+
+/// No request was sent, or none that anyone heard.
+fn unasked(observation: &Observation, transport: Transport) -> (Access, String) {
+    let handshake_end = observation.connections.iter().find_map(|connection| match connection {
+        Connection::Tls(tls) => tls.handshake_end.as_ref(),
+        _ => None,
+    });
+    let connect_error = observation.connections.iter().find_map(|connection| match connection {
+        Connection::Plain(plain) => plain.connect_error.as_ref(),
+        _ => None,
+    });
+    match (transport, handshake_end) {
+        (Transport::Tls, end) => {
+            let how = end.map_or_else(|| "it did not complete".to_owned(), describe);
+            (
+                Access::Undetermined,
+                format!("the TLS handshake of this build could not be finished ({how}), so no request was sent"),
+            )
+        }
+        (_, Some(end @ StreamEnd::OtherProtocol { .. })) => {
+            (Access::NotDocker, format!("it speaks {}", describe(end)))
+        }
+        (_, end) => {
+            let how = connect_error.or(end).map_or_else(|| "nothing was asked".to_owned(), describe);
+            (Access::Undetermined, how)
+        }
+    }
+}
+
+fn path_status(exchange: &Exchange) -> PathStatus {
+    let (status, problem) = match &exchange.result {
+        ExchangeResult::Unanswered(end) => (None, Some(describe(end))),
+        ExchangeResult::Answered(answer) => (Some(answer.status), problem(&exchange.path, answer)),
+    };
+    PathStatus { path: exchange.path.clone(), status, problem }
+}
+
+fn problem(path: &str, answer: &HttpAnswer) -> Option<String> {
+    if answer.status != 200 {
+        return Some(format!("status {}", answer.status));
+    }
+    if let Some(end) = &answer.body.end {
+        return Some(format!("the body broke off: {}", describe(end)));
+    }
+    let wanted = OPEN_PATHS.iter().find(|(open, _)| *open == path).map(|(_, shape)| *shape)?;
+    (answer.body.json != wanted).then(|| "status 200, but not what Docker sends".to_owned())
+}
+
+fn product(
+    answers: &Answers<'_>,
+    version: Option<&VersionBody>,
+    docker: &DockerApi,
+) -> Option<Product> {
+    if *docker != DockerApi::Seen {
+        return None;
+    }
+    let component =
+        |name: &str| version.is_some_and(|v| v.components.iter().any(|c| c.name == name));
+    let server = |prefix: &str| {
+        answers.any(|answer| answer.headers.get("server").is_some_and(|s| s.starts_with(prefix)))
+    };
+    if component("Podman Engine")
+        || server("Libpod/")
+        || answers.any(|answer| answer.headers.contains_key("libpod-api-version"))
+    {
+        return Some(Product::Podman);
+    }
+    // Engines before 18.06 send no components, but always what they were built from.
+    let built = version.is_some_and(|v| v.git_commit.is_some() && v.go_version.is_some());
+    let engine = component("Engine")
+        || server("Docker/")
+        || (version.is_some_and(|v| v.components.is_empty()) && built);
+    Some(if engine { Product::DockerEngine } else { Product::Unknown })
+}
+
+/// Who answers in the engine's stead, where it shows.
+fn intermediary(
+    answers: &Answers<'_>,
+    version: Option<&VersionBody>,
+    product: Option<Product>,
+) -> Option<String> {
+    let plugin = answers.all().filter(|answer| answer.status == 403).find_map(|answer| {
+        let text = answer.body.excerpt.as_deref()?;
+        let (_, rest) = text.split_once("authorization denied by plugin ")?;
+        let name: String =
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_./".contains(*c)).collect();
+        Some(format!("authorization plugin {name}"))
+    });
+    if plugin.is_some() {
+        return plugin;
+    }
+    let foreign = answers.all().find(|answer| {
+        let server = answer.headers.get("server");
+        let own = server.is_none_or(|s| s.starts_with("Docker/") || s.starts_with("Libpod/"));
+        !own || (answer.status >= 400 && !in_dockers_words(answer))
+    })?;
+    // Engines before API 1.24 sent no Server header, which alone shows nobody in between.
+    let name = foreign.headers.get("server").filter(|s| !s.starts_with("Docker/"));
+    match (name, version, product) {
+        (Some(name), ..) => Some(format!("proxy that calls itself {name}")),
+        (None, ..) if foreign.status >= 400 => {
+            Some(format!("filtering proxy: its own {} where the engine answers JSON", foreign.status))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The command line as clap sees it. Flags become a validated config in `config`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::finding::Severity;
+use crate::report::Format;
+
+/// Find every Docker daemon on a network that a stranger could take over.
+#[derive(Debug, Parser)]
+#[command(name = "docksweep", version, about, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sweep targets for Docker APIs and judge each one found.
+    #[command(after_help = SCAN_EXAMPLES)]
+    Scan(Box<ScanArgs>),
+    /// List the rules, or explain one.
+    Rules(RulesArgs),
+}
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  docksweep scan 10.0.0.0/16                      sweep a network, report on screen
+  docksweep scan 10.0.0.0/16 -o sweep.json        and keep the whole report
+  docksweep scan -i hosts.txt --fail-on high -q   for cron: exit 10 when it matters
+  docksweep scan 10.0.0.5:2376 --sni docker.lan   one endpoint, by name
+  docksweep scan 10.0.0.0/8 --dry-run             say what would be scanned
+
+Exit codes:
+  0 done   1 failed   2 usage   3 nothing to scan   10 a finding at or above --fail-on
+  11 cut short, report is partial   12 another run holds the lock   130 second Ctrl-C";
+
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// CIDR, address, FIRST-LAST range or host name, each also with :port
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+
+    /// Read targets from FILE (- for stdin): one a line, # comments, or masscan's and nmap's
+    /// greppable lists
+    #[arg(short = 'i', long = "input", value_name = "FILE", help_heading = "Targets")]
+    pub inputs: Vec<PathBuf>,
+
+    /// Leave these addresses out
+    #[arg(long = "exclude", value_name = "CIDR", help_heading = "Targets")]
+    pub excludes: Vec<String>,
+
+    /// Leave out the addresses that FILE lists
+    #[arg(long = "exclude-file", value_name = "FILE", help_heading = "Targets")]
+    pub exclude_files: Vec<PathBuf>,
+
+    /// Ports of targets that name none
+    #[arg(
+        short = 'p',
+        long = "ports",
+        value_name = "PORTS",
+        value_delimiter = ',',
+        default_values_t = [2375, 2376],
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Targets"
+    )]
+    pub ports: Vec<u16>,
+
+    /// Say what would be scanned, and send nothing
+    #[arg(long, help_heading = "Targets")]
+    pub dry_run: bool,
+
+    /// Probes a second, or max
+    #[arg(long, value_name = "PPS|max", default_value = "10000", help_heading = "Sweep")]
+    pub rate: String,
+
+    /// Connections open at once in the sweep [default: 4096, or what the descriptor limit allows]
+    #[arg(long, value_name = "N", help_heading = "Sweep")]
+    pub concurrency: Option<usize>,
+
+    /// How long a connect may take
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "900ms",
+        value_parser = duration,
+        help_heading = "Sweep"
+    )]
+    pub timeout: Duration,
+
+    /// How often silence is asked again
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(0..=10),
+        help_heading = "Sweep"
+    )]
+    pub retries: u8,
+
+    /// Order of the sweep [default: random; the report names it]
+    #[arg(long, value_name = "N", help_heading = "Sweep")]
+    pub seed: Option<u64>,
+
+    /// Send from this address
+    #[arg(long, value_name = "IP", help_heading = "Sweep")]
+    pub source_ip: Option<IpAddr>,
+
+    /// Send through this interface
+    #[arg(long, value_name = "NAME", help_heading = "Sweep")]
+    pub interface: Option<String>,
+
+    /// TLS server name to ask for, also where the target is an address
+    #[arg(long, value_name = "NAME", help_heading = "Probe")]
+    pub sni: Option<String>,
+
+    /// User-Agent of every request
+    #[arg(long, value_name = "TEXT", help_heading = "Probe")]
+    pub user_agent: Option<String>,
+
+    /// Total time for one endpoint
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10s",
+        value_parser = duration,
+        help_heading = "Probe"
+    )]
+    pub endpoint_timeout: Duration,
+
+    /// Where this scan looks from, for the report
+    #[arg(long, value_name = "LABEL", help_heading = "Report")]
+    pub vantage: Option<String>,
+
+    /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
+    #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH", help_heading = "Report")]
+    pub outputs: Vec<String>,
+
+    /// Format of the report on stdout [default: text, or none with -q]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Report")]
+    pub format: Option<Format>,
+
+    /// Show findings from this severity up (JSON always holds all)
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "info", help_heading = "Report")]
+    pub severity: Severity,
+
+    /// Exit 10 when a finding is at least this severe [default: never]
+    #[arg(long, value_enum, value_name = "LEVEL", help_heading = "Report")]
+    pub fail_on: Option<Severity>,
+
+    /// Colour the text report
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Report")]
+    pub color: When,
+
+    /// Stop after this long; the report is then partial and the exit code 11
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Run")]
+    pub max_duration: Option<Duration>,
+
+    /// Progress bar on stderr
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Run")]
+    pub progress: When,
+
+    /// No progress, no warnings, no report on stdout unless --format asks for one
+    #[arg(short, long, help_heading = "Run")]
+    pub quiet: bool,
+
+    /// Log to stderr: -v info, -vv debug, -vvv trace
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Run")]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// Explain this rule
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    Always,
+    Never,
+}
+
+/// `900ms`, `10s`, `30m`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let signed: jiff::SignedDuration =
+        text.parse().map_err(|_| "not a duration such as 900ms, 10s or 30m".to_owned())?;
+    let duration = signed.unsigned_abs();
+    if signed.is_negative() || duration.is_zero() || duration > Duration::from_secs(30 * 86_400) {
+        return Err("must be above zero and at most 30 days".to_owned());
+    }
+    Ok(duration)
+}

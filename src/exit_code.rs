@@ -1,0 +1,30 @@
+//! Every exit code, in one place. Scripts depend on them.
+
+use std::process::ExitCode as ProcessExitCode;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Done; nothing at or above `--fail-on`.
+    Done = 0,
+    /// The run failed: a report could not be written, or the system refused something vital.
+    Failed = 1,
+    /// Bad flags or targets; no packet was sent.
+    Usage = 2,
+    /// The targets and excludes leave nothing to scan.
+    NothingToScan = 3,
+    /// A finding at or above `--fail-on`.
+    FindingsAtThreshold = 10,
+    /// Cut short by a signal or `--max-duration`; the report is partial. Beats 10.
+    CutShort = 11,
+    /// Another run holds the lock.
+    Locked = 12,
+    /// A second Ctrl-C; no report.
+    Interrupted = 130,
+}
+
+impl From<ExitCode> for ProcessExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}

@@ -1,0 +1,218 @@
+//! Which protocol versions the recorded bytes settle, and by what rule.
+//!
+//! The probe asks this to know which hello is still worth a connection; `assess` asks it for the
+//! verdict. A version is accepted only where a ServerHello chose it.
+
+use std::collections::BTreeMap;
+
+use super::{Connection, HelloAnswer, HelloConnection, StreamEnd, TlsConnection, TlsVersion};
+
+/// What the bytes say of one version, with the bytes that say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Accepted(String),
+    Refused(String),
+    Open(String),
+}
+
+const PROTOCOL_VERSION: u8 = 70;
+const UNRECOGNIZED_NAME: u8 = 112;
+
+/// All five versions.
+pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
+    let mut evidence = Evidence::default();
+    for connection in connections {
+        match connection {
+            Connection::Plain(_) => {}
+            Connection::Tls(tls) => evidence.handshake(tls),
+            Connection::Hello(hello) => evidence.hello(hello),
+        }
+    }
+    TlsVersion::ALL.into_iter().map(|version| (version, evidence.verdict(version))).collect()
+}
+
+#[derive(Default)]
+struct Evidence {
+    accepted: BTreeMap<TlsVersion, String>,
+    refused: BTreeMap<TlsVersion, String>,
+    /// A close or reset right at the hello: a refusal only from a server that answers others.
+    dropped: BTreeMap<TlsVersion, String>,
+    /// Alert 70 to a hello whose highest version was this.
+    too_old: Vec<TlsVersion>,
+    open: BTreeMap<TlsVersion, String>,
+}
+
+impl Evidence {
+    fn handshake(&mut self, tls: &TlsConnection) {
+        if let Some(negotiated) = &tls.negotiated {
+            self.chosen(negotiated.version, &tls.offered, false);
+            return;
+        }
+        match &tls.handshake_end {
+            Some(StreamEnd::Alert { description: PROTOCOL_VERSION, .. }) => {
+                self.alert(PROTOCOL_VERSION, &tls.offered);
+            }
+            // The other refusals of a full handshake may be about its narrow choice of suites
+            // and groups, so they settle nothing.
+            Some(end) => {
+                for version in &tls.offered {
+                    self.open.insert(*version, format!("the handshake ended: {}", describe(end)));
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn hello(&mut self, hello: &HelloConnection) {
+        match &hello.answer {
+            HelloAnswer::ServerHello(flight) => match TlsVersion::from_wire(flight.version) {
+                Some(version) => {
+                    self.chosen(version, &hello.offered, flight.downgrade_sentinel);
+                }
+                None => self.leave_open(
+                    &hello.offered,
+                    format!("a ServerHello chose version {:#06x}", flight.version),
+                ),
+            },
+            HelloAnswer::Alert { description, .. } => self.alert(*description, &hello.offered),
+            HelloAnswer::NoAnswer { end: end @ (StreamEnd::Closed { received: 0 } | StreamEnd::Reset) } => {
+                for version in &hello.offered {
+                    self.dropped.insert(*version, describe(end));
+                }
+            }
+            HelloAnswer::NoAnswer { end } => self.leave_open(&hello.offered, describe(end)),
+        }
+    }
+
+    /// A server picks the highest version that both sides have (RFC 5246 appendix E.1, RFC 8446
+    /// appendix D), so what was offered above its choice is refused.
+    fn chosen(&mut self, version: TlsVersion, offered: &[TlsVersion], sentinel: bool) {
+        self.accepted.entry(version).or_insert_with(|| format!("a ServerHello chose {version}"));
+        let Some(highest) = offered.iter().max() else { return };
+        for above in TlsVersion::ALL.into_iter().filter(|v| *v > version && v <= highest) {
+            // With the downgrade sentinel the server itself says that it has more.
+            if !(sentinel && above == TlsVersion::Tls13) {
+                self.refused.entry(above).or_insert_with(|| {
+                    format!("a hello that offered {highest} was answered with {version}")
+                });
+            }
+        }
+    }
+
+    fn alert(&mut self, description: u8, offered: &[TlsVersion]) {
+        let reason = format!("alert {description} {}", alert_name(description));
+        if description == UNRECOGNIZED_NAME {
+            self.leave_open(offered, reason);
+            return;
+        }
+        for version in offered {
+            self.refused.entry(*version).or_insert_with(|| reason.clone());
+        }
+        if description == PROTOCOL_VERSION {
+            self.too_old.extend(offered.iter().max());
+        }
+    }
+
+    fn leave_open(&mut self, offered: &[TlsVersion], reason: String) {
+        for version in offered {
+            self.open.insert(*version, reason.clone());
+        }
+    }
+
+    fn verdict(&self, version: TlsVersion) -> Settled {
+        if let Some(reason) = self.accepted.get(&version) {
+            return Settled::Accepted(reason.clone());
+        }
+        if let Some(reason) = self.refused.get(&version) {
+            return Settled::Refused(reason.clone());
+        }
+        // Alert 70 means "only versions above yours", which is believed of a server that has
+        // shown one; an intolerant server may send it to anything that it does not know.
+        let above = self.too_old.iter().find(|asked| {
+            version < **asked
+                && **asked <= TlsVersion::Tls12
+                && self.accepted.keys().any(|accepted| accepted > *asked)
+        });
+        if let Some(asked) = above {
+            return Settled::Refused(format!(
+                "alert 70 protocol_version to a hello of at most {asked}, \
+                 so nothing at or below it (RFC 5246, appendix E.1)"
+            ));
+        }
+        if let Some(how) = self.dropped.get(&version) {
+            return match self.accepted.keys().next() {
+                Some(other) => Settled::Refused(format!(
+                    "its hello was answered with: {how}, while {other} is accepted"
+                )),
+                None => Settled::Open(how.clone()),
+            };
+        }
+        Settled::Open(
+            self.open.get(&version).cloned().unwrap_or_else(|| "not asked".to_owned()),
+        )
+    }
+}
+
+/// A stream's end in words, for reasons and evidence.
+pub fn describe(end: &StreamEnd) -> String {
+    match end {
+        StreamEnd::ConnectFailed { error } => format!("no connection: {error}"),
+        StreamEnd::LocalShortage { error } => format!("this machine could not connect: {error}"),
+        StreamEnd::Closed { received: 0 } => "connection closed without an answer".to_owned(),
+        StreamEnd::Closed { received } => format!("connection closed after {received} bytes"),
+        StreamEnd::Reset => "connection reset".to_owned(),
+        StreamEnd::TimedOut { waited_ms } => format!("silent for {waited_ms} ms"),
+        StreamEnd::Alert { description, .. } => {
+            format!("alert {description} {}", alert_name(*description))
+        }
+        StreamEnd::TooLarge { limit } => format!("more than {limit} bytes"),
+        StreamEnd::OtherProtocol { first_bytes } => {
+            format!("another protocol, which begins {}", first_bytes.0.escape_ascii())
+        }
+        StreamEnd::Malformed { reason } => format!("malformed: {reason}"),
+        StreamEnd::Incompatible { reason } => format!("not compatible: {reason}"),
+    }
+}
+
+/// IANA's name of a TLS alert.
+pub fn alert_name(description: u8) -> &'static str {
+    match description {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        21 => "decryption_failed",
+        22 => "record_overflow",
+        30 => "decompression_failure",
+        40 => "handshake_failure",
+        41 => "no_certificate",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        60 => "export_restriction",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        100 => "no_renegotiation",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        111 => "certificate_unobtainable",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        _ => "unassigned",
+    }
+}
+
+#[cfg(test)]
+mod tests;

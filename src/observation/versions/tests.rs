@@ -1,0 +1,125 @@
+use super::*;
+use crate::observation::{KeyPossession, Negotiated, ServerHelloFlight};
+
+use TlsVersion::{Ssl3, Tls10, Tls11, Tls12, Tls13};
+
+fn handshake(negotiated: Option<TlsVersion>, end: Option<StreamEnd>) -> Connection {
+    Connection::Tls(TlsConnection {
+        offered: vec![Tls13, Tls12],
+        negotiated: negotiated.map(|version| Negotiated {
+            version,
+            cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+            alpn: None,
+            group: None,
+        }),
+        chain: None,
+        key_possession: KeyPossession::Untested,
+        certificate_request: None,
+        handshake_end: end,
+        exchanges: Vec::new(),
+    })
+}
+
+fn hello(offered: &[TlsVersion], answer: HelloAnswer) -> Connection {
+    Connection::Hello(HelloConnection { offered: offered.to_vec(), hello_bytes: 120, answer })
+}
+
+fn server_hello(version: u16, downgrade_sentinel: bool) -> HelloAnswer {
+    HelloAnswer::ServerHello(ServerHelloFlight {
+        version,
+        cipher_suite: 0xc02f,
+        retry_request: false,
+        downgrade_sentinel,
+        chain: None,
+        certificate_request: None,
+        complete: true,
+        end: None,
+    })
+}
+
+fn alert(description: u8) -> HelloAnswer {
+    HelloAnswer::Alert { level: 2, description }
+}
+
+/// One letter a version, SSLv3 first: accepted, refused or open.
+fn summary(connections: &[Connection]) -> String {
+    settle(connections)
+        .values()
+        .map(|settled| match settled {
+            Settled::Accepted(_) => 'a',
+            Settled::Refused(_) => 'r',
+            Settled::Open(_) => '?',
+        })
+        .collect()
+}
+
+#[test]
+fn a_handshake_in_1_3_says_nothing_of_the_rest() {
+    assert_eq!(summary(&[handshake(Some(Tls13), None)]), "????a");
+}
+
+#[test]
+fn a_handshake_in_1_2_refuses_1_3() {
+    assert_eq!(summary(&[handshake(Some(Tls12), None)]), "???ar");
+}
+
+#[test]
+fn alert_70_to_1_1_settles_all_below_for_a_server_that_has_a_higher_version() {
+    let connections = [
+        handshake(Some(Tls13), None),
+        hello(&[Tls12], server_hello(0x0303, true)),
+        hello(&[Tls11], alert(70)),
+    ];
+    assert_eq!(summary(&connections), "rrraa");
+}
+
+#[test]
+fn alert_70_alone_settles_only_what_was_offered() {
+    let connections = [
+        handshake(None, Some(StreamEnd::Alert { level: 2, description: 70 })),
+        hello(&[Tls11], alert(70)),
+    ];
+    assert_eq!(summary(&connections), "??rrr");
+}
+
+#[test]
+fn alert_80_needs_a_hello_a_version() {
+    let connections = [handshake(Some(Tls13), None), hello(&[Tls11], alert(80))];
+    assert_eq!(summary(&connections), "??r?a");
+}
+
+#[test]
+fn a_lower_choice_refuses_all_between() {
+    assert_eq!(summary(&[hello(&[Tls12], server_hello(0x0301, false))]), "?arr?");
+}
+
+#[test]
+fn the_sentinel_keeps_1_3_open() {
+    let connections = [hello(&[Tls13, Tls12], server_hello(0x0303, true))];
+    assert_eq!(summary(&connections), "???a?");
+}
+
+#[test]
+fn a_dropped_hello_is_a_refusal_only_beside_an_accepted_version() {
+    let reset = || HelloAnswer::NoAnswer { end: StreamEnd::Reset };
+    assert_eq!(summary(&[hello(&[Tls10], reset())]), "?????");
+    assert_eq!(summary(&[handshake(Some(Tls12), None), hello(&[Tls10], reset())]), "?r?ar");
+}
+
+#[test]
+fn silence_unknown_versions_and_a_missing_name_settle_nothing() {
+    let silent = HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 3000 } };
+    let connections = [
+        handshake(Some(Tls12), None),
+        hello(&[Tls11], silent),
+        hello(&[Tls10], server_hello(0x7f17, false)),
+        hello(&[Ssl3], alert(112)),
+    ];
+    assert_eq!(summary(&connections), "???ar");
+}
+
+#[test]
+fn a_handshake_refused_for_its_suites_leaves_its_versions_open() {
+    let end = StreamEnd::Alert { level: 2, description: 40 };
+    assert_eq!(summary(&[handshake(None, Some(end))]), "?????");
+}

@@ -1,0 +1,6 @@
+//! The integration tests, a module a subject.
+
+mod hostile;
+mod recorded;
+mod replay;
+mod tls_stub;
