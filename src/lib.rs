@@ -4,7 +4,10 @@
 //! `scan` wires it. ARCHITECTURE.md has the map.
 
 pub mod assess;
+pub mod baseline;
 pub mod certificate;
 pub mod finding;
 pub mod observation;
+pub mod report;
 pub mod rules;
+pub mod sanitize;

@@ -1,0 +1,152 @@
+//! The report as one JSON document, indented.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
+
+use super::{Output, Reporter, v1};
+use crate::sanitize;
+
+/// Writes nothing until the end, then everything.
+#[derive(Debug)]
+pub struct Json(Box<dyn Output>);
+
+impl Json {
+    pub fn new(output: Box<dyn Output>) -> Self {
+        Self(output)
+    }
+}
+
+impl Reporter for Json {
+    fn finish(mut self: Box<Self>, report: &v1::Report) -> io::Result<()> {
+        write_pretty(&mut self.0, report)?;
+        self.0.commit()
+    }
+}
+
+/// `value` indented, with a line end.
+pub fn write_pretty<T: Serialize>(mut output: &mut dyn Write, value: &T) -> io::Result<()> {
+    value.serialize(&mut serializer(&mut output, PrettyFormatter::new()))?;
+    output.write_all(b"\n")
+}
+
+/// `value` on one line, with a line end.
+pub fn write_line<T: Serialize>(mut output: &mut dyn Write, value: &T) -> io::Result<()> {
+    value.serialize(&mut serializer(&mut output, CompactFormatter))?;
+    output.write_all(b"\n")
+}
+
+fn serializer<W: Write, F: Formatter>(output: W, layout: F) -> Serializer<W, Harmless<F>> {
+    Serializer::with_formatter(output, Harmless(layout))
+}
+
+/// Escapes what could act on a terminal, so that `cat report.json` is safe. The strings that a
+/// JSON reader gets are the same.
+struct Harmless<F>(F);
+
+impl<F: Formatter> Formatter for Harmless<F> {
+    fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
+    where
+        W: ?Sized + Write,
+    {
+        let mut rest = fragment;
+        while let Some((at, hazard)) = rest.char_indices().find(|(_, c)| sanitize::is_hazard(*c)) {
+            let (harmless, tail) = rest.split_at(at);
+            writer.write_all(harmless.as_bytes())?;
+            for unit in hazard.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = tail.strip_prefix(hazard).unwrap_or_default();
+        }
+        writer.write_all(rest.as_bytes())
+    }
+
+    // The layout is the wrapped formatter's.
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn end_object_key<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_key(writer)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::{output::memory::Memory, sample};
+
+    fn line(value: &impl Serialize) -> String {
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, value).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_report() {
+        let memory = Memory::default();
+        Box::new(Json::new(Box::new(memory.clone()))).finish(&sample::report()).unwrap();
+        sample::assert_snapshot("json", &memory.text());
+    }
+
+    #[test]
+    fn hazards_are_escaped_in_values_and_keys() {
+        let value = BTreeMap::from([("\u{202e}", "a\u{9b}\u{7f}é\u{e0041}\"\x1b")]);
+        assert_eq!(line(&value), "{\"\\u202e\":\"a\\u009b\\u007fé\\udb40\\udc41\\\"\\u001b\"}\n");
+    }
+
+    proptest! {
+        #[test]
+        fn a_reader_gets_the_same_string(text: String) {
+            let written = line(&text);
+            prop_assert!(!written.trim_end_matches('\n').chars().any(sanitize::is_hazard));
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,524 @@
+//! Report v1, the JSON that other programs read: same keys, same order, extended but never
+//! reshaped. `schema/report-v1.json` is generated from these types.
+//!
+//! Every key is always written; what is not known is null, and says why beside it. Readers ignore
+//! keys that they do not know, so a newer report stays readable.
+//!
+//! Strings that came from the network are kept as they were sent: see `json` and `sanitize` for
+//! what makes them safe to show.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::finding::Severity;
+use crate::observation::{Observation, TlsVersion, VersionBody};
+
+mod convert;
+mod summary;
+
+pub use convert::Judged;
+pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
+
+/// A key of the format that this version leaves null and a later one fills.
+pub type Reserved = Option<Value>;
+
+/// Everything that one scan found, and how completely it looked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "docksweep report v1")]
+pub struct Report {
+    pub schema: Schema,
+    pub tool: Tool,
+    pub scan: Scan,
+    pub summary: Summary,
+    /// What only shows across endpoints, such as a key used on several of them.
+    pub fleet_findings: Vec<FleetFinding>,
+    /// By address, then port.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Report {
+    /// Puts the endpoints in order and counts.
+    pub fn new(
+        tool: Tool,
+        scan: Scan,
+        fleet_findings: Vec<FleetFinding>,
+        mut endpoints: Vec<Endpoint>,
+    ) -> Self {
+        endpoints.sort_by_key(|endpoint| (endpoint.address, endpoint.port));
+        let summary = Summary::of(&fleet_findings, &endpoints);
+        Self { schema: Schema::V1, tool, scan, summary, fleet_findings, endpoints }
+    }
+}
+
+/// The name of the format, so that a reader can tell before it reads on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Schema {
+    #[serde(rename = "docksweep/report/v1")]
+    V1,
+}
+
+/// What wrote the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+    pub rules_version: String,
+    /// The day of the advisory data that was judged by, if any was.
+    pub data_date: Option<String>,
+}
+
+impl Tool {
+    /// This program.
+    pub fn current(rules_version: impl Into<String>) -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            rules_version: rules_version.into(),
+            data_date: None,
+        }
+    }
+}
+
+/// What was asked for, and how much of it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scan {
+    pub id: String,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub finished_at: Timestamp,
+    /// The command line.
+    pub command: String,
+    pub vantage: Vantage,
+    pub targets: Vec<String>,
+    pub excluded: Vec<String>,
+    pub ports: Vec<u16>,
+    pub engine: Engine,
+    /// Of the order in which addresses were asked. Below 2^53, so that every JSON reader keeps it.
+    pub seed: Option<u64>,
+    /// Which part of a scan shared between machines, `2/5`.
+    pub shard: Option<String>,
+    /// Addresses to ask, each counted once and after exclusion.
+    pub addresses: u64,
+    pub counts: Counts,
+    /// False where the scan was cut short: what is not in the report was then not looked at.
+    pub complete: bool,
+    pub incomplete_reason: Option<String>,
+    /// Names of the target list that led to no address.
+    pub unresolved: Vec<Unresolved>,
+    pub notes: Vec<String>,
+}
+
+/// From where the network was looked at. Another place can see another network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Vantage {
+    pub label: Option<String>,
+    pub source_addresses: Vec<IpAddr>,
+}
+
+/// How open ports were looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    Connect,
+    Syn,
+}
+
+/// What became of the pairs of address and port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Probes sent, repeats included.
+    pub sent: u64,
+    pub open: u64,
+    /// Refused by the address itself.
+    pub closed: u64,
+    /// A router or this machine said that there is no way.
+    pub unreachable: u64,
+    /// No answer: filtered, or nobody there.
+    pub silent: u64,
+    /// Not asked, because the scan was cut short.
+    pub not_probed: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unresolved {
+    pub name: String,
+    pub reason: String,
+}
+
+/// One open port and all that was learnt about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoint {
+    /// Stable over runs: `tcp/127.0.0.5:2376`, `tcp/[::1]:2376`.
+    pub id: String,
+    pub address: IpAddr,
+    pub port: u16,
+    /// Names of the target list that led here.
+    pub names: Vec<String>,
+    /// The server name that was sent in TLS.
+    pub sni: Option<String>,
+    pub transport: Transport,
+    /// What a stranger sees.
+    pub api: Api,
+    /// What supplied credentials saw.
+    pub audit: Reserved,
+    /// Null where no TLS server answered.
+    pub tls: Option<Tls>,
+    pub baseline: Baseline,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    pub rules_passed: Vec<String>,
+    /// Null while access is undetermined.
+    pub grade: Option<Grade>,
+    /// TCP connections that the probes made.
+    pub connections: u64,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub judged_at: Timestamp,
+    /// Rules that apply and could not be answered.
+    pub rules_undetermined: Vec<UndeterminedRule>,
+    /// What the probes saw, so that newer rules can judge it again without the network.
+    pub observation: Observation,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    Plain,
+    Tls,
+    Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Api {
+    pub access: Access,
+    pub reason: String,
+    /// Null where nothing of the kind was seen.
+    pub product: Option<Product>,
+    pub engine_id: Option<String>,
+    /// What stands between us and the engine, where it shows.
+    pub intermediary: Option<String>,
+    /// The `Server` header.
+    pub server: Option<String>,
+    pub paths: Vec<PathStatus>,
+    /// The answer to `/version`.
+    pub version: Option<VersionBody>,
+    pub posture: Reserved,
+    pub containers: Reserved,
+    /// Whether this is a Docker API at all.
+    pub docker: DockerApi,
+}
+
+/// What a stranger may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// `/version`, `/info`, `/networks` and `/containers/json` all answer.
+    Open,
+    /// Some of them answer.
+    Filtered,
+    /// Refused, for another reason than a missing client certificate.
+    Denied,
+    /// Refused for want of one, in TLS or by HTTP.
+    ClientCertificateRequired,
+    /// Something else answers here.
+    NotDocker,
+    /// The answers, or their absence, do not tell.
+    Undetermined,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    DockerEngine,
+    Podman,
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathStatus {
+    pub path: String,
+    /// Null: no HTTP answer.
+    pub status: Option<u16>,
+    /// What was missing for this path to count as served.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DockerApi {
+    pub status: DockerApiStatus,
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DockerApiStatus {
+    /// It named itself.
+    Seen,
+    /// It could not be seen, and the reason says what speaks for it.
+    Probable,
+    /// Nothing speaks for it.
+    NotSeen,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tls {
+    /// All five, always.
+    pub versions: BTreeMap<TlsVersion, VersionSupport>,
+    /// Of the one handshake that a modern client makes.
+    pub negotiated: Option<Negotiated>,
+    pub client_auth: ClientAuth,
+    pub cipher_suites: Reserved,
+    /// Every distinct chain, with the versions that showed it.
+    pub chains: Vec<Chain>,
+    /// Why there are none, if there are none.
+    pub chains_missing: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VersionSupport {
+    pub status: SupportStatus,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SupportStatus {
+    Accepted,
+    Refused,
+    Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Negotiated {
+    pub version: TlsVersion,
+    /// IANA name.
+    pub cipher_suite: String,
+    pub alpn: Option<String>,
+    /// Whether the handshake showed that the server holds the certificate's key.
+    pub key_possession: KeyPossession,
+    /// Why it is unverifiable.
+    pub key_possession_reason: Option<String>,
+    /// Named group of the key exchange, IANA name.
+    pub group: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyPossession {
+    /// The handshake's signature was checked and is right.
+    Proved,
+    /// Checked by a verifier that supports this key and scheme, and wrong.
+    Failed,
+    /// No verifier here supports this key, scheme or certificate version.
+    Unverifiable,
+    /// No signed handshake message was reached.
+    Untested,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientAuth {
+    pub requested: Answer,
+    pub required: Answer,
+    /// Where it is enforced, if it is.
+    pub enforced_by: Option<EnforcedBy>,
+    /// Whether a certificate from nowhere is turned away.
+    pub verified: Verified,
+    /// Distinguished names (RFC 4514); what is no name is `#` and its bytes in hex.
+    pub acceptable_issuers: Vec<String>,
+    /// How many the server listed, also those not kept.
+    pub acceptable_issuers_total: u64,
+    /// What the answers rest on.
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Yes,
+    No,
+    Undetermined,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnforcedBy {
+    /// The handshake is refused.
+    Tls,
+    /// TLS completes, and every request is answered with an error.
+    Http,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verified {
+    Yes,
+    No,
+    Untested,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Chain {
+    pub seen_in: Vec<TlsVersion>,
+    /// Leaf first, as sent.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate, or why it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Certificate {
+    Parsed(Box<ParsedCertificate>),
+    Unparsable(UnparsableCertificate),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ParsedCertificate {
+    /// RFC 4514 text.
+    pub subject: String,
+    pub issuer: String,
+    /// Lower-case hex.
+    pub serial: String,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub not_before: Timestamp,
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub not_after: Timestamp,
+    /// Subject and issuer are the same name.
+    pub self_issued: bool,
+    pub self_signature: SelfSignature,
+    pub signature_algorithm: String,
+    pub key: Key,
+    pub san: SubjectAltNames,
+    pub is_ca: bool,
+    /// Null: the certificate does not limit its use.
+    pub extended_key_usage: Option<Vec<String>>,
+    /// Of the whole DER, lower-case hex.
+    pub sha256: String,
+    /// Why the self signature is unverifiable.
+    pub self_signature_reason: Option<String>,
+    /// 1 to 3.
+    pub x509_version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnparsableCertificate {
+    /// Of the whole DER, lower-case hex.
+    pub sha256: String,
+    /// Why it cannot be read.
+    pub unparsable: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelfSignature {
+    /// The certificate's own key made its signature.
+    Verified,
+    /// Checked by a verifier that supports this key and algorithm, and wrong.
+    Failed,
+    /// No verifier here supports this key or algorithm.
+    Unverifiable,
+    /// Another key signed it.
+    NotSelfIssued,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Key {
+    /// `RSA`, `DSA`, `EC`, `Ed25519`, `Ed448`, or a dotted OID.
+    pub algorithm: String,
+    pub bits: Option<u32>,
+    pub curve: Option<String>,
+    /// RSA public exponent, decimal.
+    pub exponent: Option<String>,
+    /// Of the SubjectPublicKeyInfo, lower-case hex.
+    pub spki_sha256: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubjectAltNames {
+    pub dns: Vec<String>,
+    pub ip: Vec<IpAddr>,
+    /// The extension is there, even if it holds no name of these kinds.
+    pub present: bool,
+}
+
+/// Six questions of hardening, each with its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Baseline {
+    pub socket_not_exposed: Check,
+    pub tls: Check,
+    pub rootless: Check,
+    pub up_to_date: Check,
+    pub icc_disabled: Check,
+    pub userns_remap: Check,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    pub status: CheckStatus,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckStatus {
+    Pass,
+    Fail,
+    Unknown,
+    NotApplicable,
+}
+
+/// A rule that is broken, with the evidence and the change that mends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable over runs.
+    pub id: String,
+    pub rule: String,
+    pub severity: Severity,
+    /// What in the endpoint it is about, where there can be several.
+    pub subject: Option<String>,
+    pub title: String,
+    pub evidence: String,
+    pub remediation: String,
+    pub references: Vec<String>,
+    /// Null: not suppressed.
+    pub suppressed: Reserved,
+}
+
+impl Finding {
+    pub fn is_suppressed(&self) -> bool {
+        self.suppressed.is_some()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FleetFinding {
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// Ids of the endpoints that it is about.
+    pub endpoints: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UndeterminedRule {
+    pub rule: String,
+    pub reason: String,
+}
+
+/// By the worst finding: critical F, high D, medium C, low B, info or none A.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Grade {
+    A,
+    B,
+    C,
+    D,
+    F,
+}
+
+#[cfg(test)]
+mod tests;
