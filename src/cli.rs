@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Severity;
 use crate::report::Format;
+use crate::target::Ports;
 
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
@@ -57,17 +58,15 @@ pub struct ScanArgs {
     #[arg(long = "exclude-file", value_name = "FILE", help_heading = "Targets")]
     pub exclude_files: Vec<PathBuf>,
 
-    /// Ports of targets that name none
+    /// Ports of targets that name none: numbers and ranges
     #[arg(
         short = 'p',
         long = "ports",
         value_name = "PORTS",
-        value_delimiter = ',',
-        default_values_t = [2375, 2376],
-        value_parser = clap::value_parser!(u16).range(1..),
+        default_value = "2375,2376",
         help_heading = "Targets"
     )]
-    pub ports: Vec<u16>,
+    pub ports: Ports,
 
     /// Say what would be scanned, and send nothing
     #[arg(long, help_heading = "Targets")]

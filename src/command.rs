@@ -38,6 +38,11 @@ impl Failure {
         Self { code: ExitCode::Failed, message: message.to_string(), hint: None }
     }
 
+    /// A run that failed, with what caused the failure.
+    pub fn error(error: &dyn std::error::Error) -> Self {
+        Self::failed(chain(error))
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -49,4 +54,23 @@ impl Failure {
             anstream::eprintln!("hint: {}", sanitize::line(hint, 2000));
         }
     }
+}
+
+/// A line that does not stop the run.
+fn warn(message: &str) {
+    anstream::eprintln!("warning: {}", sanitize::line(message, 2000));
+}
+
+/// The error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

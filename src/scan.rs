@@ -49,6 +49,20 @@ pub struct ScanOutcome {
     pub notes: Vec<String>,
 }
 
+impl ScanOutcome {
+    pub fn counts(&self) -> v1::Counts {
+        let counts = self.sweep.counts;
+        v1::Counts {
+            sent: counts.sent,
+            open: counts.open,
+            closed: counts.closed,
+            unreachable: counts.unreachable,
+            silent: counts.silent,
+            not_probed: counts.not_probed,
+        }
+    }
+}
+
 /// Open ports that wait for a probe. When it is full, the sweep waits.
 const QUEUE: usize = 256;
 /// Ports in one network that accept and say nothing, before they become one note.

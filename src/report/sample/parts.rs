@@ -89,7 +89,7 @@ pub fn version_body() -> VersionBody {
 pub fn plain(answers: &[(&str, u16)]) -> Connection {
     let exchanges = answers.iter().map(|(path, status)| Exchange {
         path: (*path).into(),
-        result: ExchangeResult::Answered(HttpAnswer {
+        result: ExchangeResult::Answered(Box::new(HttpAnswer {
             status: *status,
             headers: BTreeMap::from([("server".into(), "Docker/28.5.2 (linux)".into())]),
             body: Body {

@@ -1,0 +1,360 @@
+//! `docksweep scan`: from flags to report and exit code.
+
+use std::io::Write as _;
+use std::net::{IpAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ScanArgs;
+use crate::command::{Failure, chain, warn};
+use crate::config::{Config, ConfigError, Described};
+use crate::exit_code::ExitCode;
+use crate::finding::Severity;
+use crate::observation::OBSERVATION_VERSION;
+use crate::progress::Display;
+use crate::report::v1::{self, Report};
+use crate::report::{Destination, Format, Reporters, TextOptions};
+use crate::resolve::{Resolved, resolve};
+use crate::rules;
+use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
+use crate::sweep::limits;
+use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
+
+pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
+    start_logging(args.verbose);
+    let config = Config::new(args)?;
+    if config.dry_run {
+        return dry_run(config);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
+    let result = runtime.block_on(scan(config));
+    // Probes that were left behind by a second Ctrl-C are not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn scan(config: Config) -> Result<ExitCode, Failure> {
+    let started_at = Timestamp::now();
+    let mut reporters = open_reporters(&config.outputs, config.text)?;
+    let (targets, unresolved) = resolved(config.targets, &config.ports).await?;
+    for name in unresolved.iter().filter(|_| config.warnings) {
+        warn(&format!("{} does not resolve: {}", name.name, name.reason));
+    }
+    if targets.is_empty() {
+        return Err(nothing_to_scan());
+    }
+    if config.warnings {
+        warn_of(&targets);
+    }
+    let mut report = head(&config.described, &targets, &config.sweep, started_at);
+    report.vantage = v1::Vantage {
+        label: config.vantage,
+        source_addresses: source_addresses(config.sweep.source_ip, &targets),
+    };
+    report.ports = config.ports.as_slice().to_vec();
+    report.unresolved = unresolved;
+    let tool = v1::Tool::current(rules_version());
+    let mut write_error = reporters.begin(&tool, &report).err();
+
+    let stop = Stop::listen(config.max_duration)?;
+    let progress = Arc::new(Progress::default());
+    let display = config.progress.then(|| Display::start(Arc::clone(&progress), targets.len()));
+    let scan_config = ScanConfig {
+        targets: Arc::clone(&targets),
+        sweep: config.sweep,
+        probe: config.probe,
+        parallel_endpoints: config.parallel_endpoints,
+        sni: config.sni,
+    };
+    let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
+        if let Err(error) = reporters.endpoint(endpoint) {
+            write_error.get_or_insert(error);
+        }
+        if reporters.is_empty() {
+            stop.because("every reader of the report went away");
+        }
+    });
+    let outcome = tokio::select! {
+        outcome = running => outcome.map_err(|error| Failure::failed(format!("the sweep cannot run: {error}")))?,
+        () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
+    };
+    drop(display);
+
+    let reason = stop.reason();
+    let report = finished(tool, report, outcome, &targets, reason);
+    let written = reporters.finish(&report).err();
+    if let Some(error) = write_error.or(written) {
+        return Err(Failure::error(&error));
+    }
+    Ok(exit_code(&report, config.fail_on))
+}
+
+fn exit_code(report: &Report, fail_on: Option<Severity>) -> ExitCode {
+    if !report.scan.complete {
+        return ExitCode::CutShort;
+    }
+    let reached = |threshold: Severity| {
+        Severity::WORST_FIRST
+            .into_iter()
+            .filter(|severity| *severity >= threshold)
+            .any(|severity| report.summary.by_severity.of(severity) > 0)
+    };
+    if fail_on.is_some_and(reached) { ExitCode::FindingsAtThreshold } else { ExitCode::Done }
+}
+
+/// Names the set of rules by the program that holds it, and the facts that it reads.
+fn rules_version() -> String {
+    format!("{}+observation.{OBSERVATION_VERSION}.rules.{}", env!("CARGO_PKG_VERSION"), rules::ALL.len())
+}
+
+fn open_reporters(
+    outputs: &[(Destination, Format)],
+    text: TextOptions,
+) -> Result<Reporters, Failure> {
+    let mut reporters = Reporters::default();
+    for (destination, format) in outputs {
+        // Colour is for the terminal that stdout may be, never for a file.
+        let text = match destination {
+            Destination::Stdout => text,
+            Destination::File(_) => TextOptions { minimum: text.minimum, ..TextOptions::default() },
+        };
+        reporters.add(destination, *format, text).map_err(|error| Failure::error(&error))?;
+    }
+    Ok(reporters)
+}
+
+async fn resolved(
+    mut list: TargetList,
+    ports: &Ports,
+) -> Result<(Arc<TargetSet>, Vec<v1::Unresolved>), Failure> {
+    let names = list.names().to_vec();
+    let Resolved { addresses, unresolved } = resolve(&names).await;
+    for (named, address) in addresses {
+        list.add_resolved(&named, address);
+    }
+    let unresolved = unresolved
+        .into_iter()
+        .map(|(named, reason)| v1::Unresolved { name: named.name, reason })
+        .collect();
+    Ok((Arc::new(list.into_set(ports)?), unresolved))
+}
+
+fn warn_of(targets: &TargetSet) {
+    let public = targets.public_ranges();
+    if let Some(first) = public.first() {
+        let more = public.len() - 1;
+        let others = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
+        warn(&format!("{first}{others} are public addresses: scan only what is yours"));
+    }
+    if let Some(warning) = limits::conntrack_warning(targets.probes_off_loopback()) {
+        warn(&warning);
+    }
+}
+
+/// What is known of the scan before it starts.
+fn head(
+    described: &Described,
+    targets: &TargetSet,
+    sweep: &crate::sweep::SweepConfig,
+    started_at: Timestamp,
+) -> v1::Scan {
+    v1::Scan {
+        id: format!("{}-{:013x}", started_at.strftime("%Y%m%dT%H%M%SZ"), sweep.seed),
+        started_at,
+        finished_at: started_at,
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        vantage: v1::Vantage::default(),
+        targets: described.targets.clone(),
+        excluded: described.excluded.clone(),
+        ports: Vec::new(),
+        engine: v1::Engine::Connect,
+        seed: Some(sweep.seed),
+        shard: None,
+        addresses: targets.addresses(),
+        counts: v1::Counts::default(),
+        complete: false,
+        incomplete_reason: None,
+        unresolved: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+fn finished(
+    tool: v1::Tool,
+    mut scan: v1::Scan,
+    outcome: ScanOutcome,
+    targets: &TargetSet,
+    reason: Option<String>,
+) -> Report {
+    scan.finished_at = Timestamp::now();
+    scan.counts = outcome.counts();
+    scan.incomplete_reason = reason.or(outcome.sweep.incomplete_reason.clone());
+    scan.complete = scan.incomplete_reason.is_none();
+    scan.notes = targets.notes().to_vec();
+    scan.notes.extend(outcome.notes);
+    Report::new(tool, scan, Vec::new(), outcome.endpoints)
+}
+
+fn nothing_to_scan() -> Failure {
+    let message = "the targets, less the excludes, leave nothing to scan";
+    Failure { code: ExitCode::NothingToScan, message: message.to_owned(), hint: None }
+        .hint("--dry-run shows what the targets come to")
+}
+
+/// The addresses that the kernel would send from. Connecting a UDP socket only looks up a route.
+fn source_addresses(fixed: Option<IpAddr>, targets: &TargetSet) -> Vec<IpAddr> {
+    const ASKED: usize = 64;
+    if let Some(address) = fixed {
+        return vec![address];
+    }
+    let mut sources = Vec::new();
+    for (range, _) in targets.ranges().take(ASKED) {
+        let first = range.first();
+        let any: IpAddr = if first.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+        let source = UdpSocket::bind((any, 0)).and_then(|socket| {
+            socket.connect((first, 9))?;
+            socket.local_addr()
+        });
+        if let Ok(source) = source
+            && !sources.contains(&source.ip())
+        {
+            sources.push(source.ip());
+        }
+    }
+    sources
+}
+
+fn dry_run(config: Config) -> Result<ExitCode, Failure> {
+    let names = config.targets.names().to_vec();
+    let targets = config.targets.into_set(&config.ports)?;
+    if targets.is_empty() && names.is_empty() {
+        return Err(nothing_to_scan());
+    }
+    let mut out = anstream::stdout().lock();
+    let mut print = || -> std::io::Result<()> {
+        for (range, ports) in targets.ranges() {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            writeln!(out, "{range} ports {}", ports.join(","))?;
+        }
+        for named in &names {
+            let port = named.port.map(|port| format!(" port {port}")).unwrap_or_default();
+            writeln!(out, "{}{port} (a name: it is resolved when the scan starts)", named.name)?;
+        }
+        writeln!(out, "{} addresses, {} probes", targets.addresses(), targets.len())?;
+        for note in targets.notes() {
+            writeln!(out, "note: {note}")?;
+        }
+        Ok(())
+    };
+    match print() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(Failure::failed(format!("standard output: {error}")));
+        }
+        _ => {}
+    }
+    if config.warnings {
+        warn_of(&targets);
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Why and how a scan ends early.
+struct Stop {
+    /// Cancelled: finish what is in flight, then report.
+    token: CancellationToken,
+    /// Cancelled: leave at once.
+    quit: CancellationToken,
+    reason: Arc<Mutex<Option<String>>>,
+}
+
+impl Stop {
+    /// Listens for signals and the clock.
+    fn listen(max_duration: Option<Duration>) -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let stop = Self {
+            token: CancellationToken::new(),
+            quit: CancellationToken::new(),
+            reason: Arc::default(),
+        };
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::failed(format!("no signal handler: {error}")))
+        };
+        let (mut interrupt, mut terminate) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let (token, quit) = (stop.token.clone(), stop.quit.clone());
+        let reason = Arc::clone(&stop.reason);
+        tokio::spawn(async move {
+            let timer = async {
+                match max_duration {
+                    Some(time) => tokio::time::sleep(time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let why = tokio::select! {
+                _ = interrupt.recv() => "interrupted (SIGINT)".to_owned(),
+                _ = terminate.recv() => "terminated (SIGTERM)".to_owned(),
+                () = timer => format!("--max-duration {:?} was over", max_duration.unwrap_or_default()),
+            };
+            note(&reason, &why);
+            token.cancel();
+            warn(&format!("{why}: finishing what is in flight; Ctrl-C again quits at once"));
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            quit.cancel();
+        });
+        Ok(stop)
+    }
+
+    fn because(&self, why: &str) {
+        note(&self.reason, why);
+        self.token.cancel();
+    }
+
+    fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The first reason stands.
+fn note(reason: &Mutex<Option<String>>, why: &str) {
+    reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| why.to_owned());
+}
+
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "docksweep=info",
+        2 => "docksweep=debug",
+        _ => "docksweep=trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .try_init();
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = Self::usage(chain(&error));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<TargetSetError> for Failure {
+    fn from(error: TargetSetError) -> Self {
+        Self::usage(chain(&error)).hint("scan it in parts, or exclude what needs no look")
+    }
+}

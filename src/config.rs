@@ -1,0 +1,318 @@
+//! Flags → one validated scan. After this nothing looks at a raw flag again.
+
+use std::fs::File;
+use std::io::{BufReader, IsTerminal as _, stdin};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum as _;
+use thiserror::Error;
+
+use crate::cli::{ScanArgs, When};
+use crate::finding::Severity;
+use crate::probe::ProbeConfig;
+use crate::probe::http::HttpLimits;
+use crate::probe::stream::Dialer;
+use crate::report::{Colour, Destination, Format, TextOptions};
+use crate::sweep::{Rate, SweepConfig, limits};
+use crate::target::{Ports, TargetError, TargetList};
+
+/// Everything a scan needs but the addresses of its names.
+#[derive(Debug)]
+pub struct Config {
+    pub targets: TargetList,
+    pub ports: Ports,
+    pub described: Described,
+    pub sweep: SweepConfig,
+    pub probe: ProbeConfig,
+    pub parallel_endpoints: usize,
+    pub sni: Option<String>,
+    pub vantage: Option<String>,
+    pub outputs: Vec<(Destination, Format)>,
+    pub text: TextOptions,
+    pub fail_on: Option<Severity>,
+    pub max_duration: Option<Duration>,
+    pub dry_run: bool,
+    pub progress: bool,
+    /// Warnings go to stderr unless it is asked for quiet.
+    pub warnings: bool,
+}
+
+/// The targets in the user's words, for the report.
+#[derive(Clone, Debug)]
+pub struct Described {
+    pub targets: Vec<String>,
+    pub excluded: Vec<String>,
+}
+
+/// Why the flags make no scan. Nothing was sent.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("no target given")]
+    NoTargets,
+    #[error("{}: {source}", .path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("stdin can be read once, and - is given {0} times")]
+    StdinTwice(usize),
+    #[error("--rate '{0}' is neither max nor a number from 1 up")]
+    Rate(String),
+    #[error("--concurrency must be at least 1")]
+    Concurrency,
+    #[error("--sni '{0}' is not a host name")]
+    Sni(String),
+    #[error("--user-agent may hold printable ASCII only")]
+    UserAgent,
+    #[error("-o '{0}' names no format that is known")]
+    OutputFormat(String),
+    #[error("-o '{0}' names no file")]
+    OutputPath(String),
+    #[error("two reports would go to {0}")]
+    SameOutput(String),
+}
+
+impl ConfigError {
+    /// What to type instead, where that can be said.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoTargets => Some("docksweep scan 10.0.0.0/24, or -i FILE"),
+            Self::OutputFormat(_) => {
+                Some("end the path in .txt, .json or .jsonl, or write FORMAT=PATH")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Connections open at once in the sweep, where nothing else is asked for.
+const CONCURRENCY: usize = 4096;
+/// Endpoints probed at once.
+const PARALLEL_ENDPOINTS: usize = 256;
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Config {
+    /// Validates everything that can be known before a packet is sent. Raises the limit on
+    /// descriptors, by which the concurrency is bounded.
+    ///
+    /// # Errors
+    /// The first flag, file or target that makes no sense.
+    pub fn new(args: ScanArgs) -> Result<Self, ConfigError> {
+        let sni = args.sni.map(server_name).transpose()?;
+        let outputs = outputs(&args.outputs, args.format, args.quiet)?;
+        let user_agent = user_agent(args.user_agent)?;
+        let rate = rate(&args.rate)?;
+        let described = Described {
+            targets: described(&args.targets, &args.inputs),
+            excluded: described(&args.excludes, &args.exclude_files),
+        };
+        let targets = targets(&args.targets, &args.inputs, &args.excludes, &args.exclude_files)?;
+        let asked = args.concurrency.unwrap_or(CONCURRENCY);
+        if asked == 0 {
+            return Err(ConfigError::Concurrency);
+        }
+        let descriptors = limits::raise_descriptor_limit();
+        let parallel_endpoints = PARALLEL_ENDPOINTS.min(descriptors / 4).max(1);
+        let on_terminal = std::io::stderr().is_terminal();
+        Ok(Self {
+            targets,
+            ports: args.ports,
+            described,
+            sweep: SweepConfig {
+                rate,
+                concurrency: limits::concurrency(asked, descriptors, parallel_endpoints),
+                timeout: args.timeout,
+                retries: args.retries,
+                seed: args.seed.unwrap_or_else(random_seed),
+                source_ip: args.source_ip,
+                interface: args.interface.clone(),
+            },
+            probe: ProbeConfig {
+                dialer: Dialer {
+                    // A port that answered the sweep may be slower under a probe's load.
+                    connect_timeout: args.timeout.max(PATIENCE),
+                    patience: PATIENCE.min(args.endpoint_timeout),
+                    source_ip: args.source_ip,
+                    interface: args.interface,
+                },
+                deadline: args.endpoint_timeout,
+                user_agent,
+                limits: HttpLimits::default(),
+            },
+            parallel_endpoints,
+            sni,
+            vantage: args.vantage,
+            outputs,
+            text: TextOptions {
+                colour: colour(args.color),
+                width: terminal_width(),
+                minimum: args.severity,
+            },
+            fail_on: args.fail_on,
+            max_duration: args.max_duration,
+            dry_run: args.dry_run,
+            progress: match args.progress {
+                When::Always => true,
+                When::Never => false,
+                // Log lines and a bar would overwrite each other.
+                When::Auto => on_terminal && !args.quiet && args.verbose == 0,
+            },
+            warnings: !args.quiet,
+        })
+    }
+}
+
+fn targets(
+    words: &[String],
+    files: &[PathBuf],
+    excludes: &[String],
+    exclude_files: &[PathBuf],
+) -> Result<TargetList, ConfigError> {
+    if words.is_empty() && files.is_empty() {
+        return Err(ConfigError::NoTargets);
+    }
+    let stdins = files.iter().chain(exclude_files).filter(|path| is_stdin(path)).count();
+    if stdins > 1 {
+        return Err(ConfigError::StdinTwice(stdins));
+    }
+    let mut list = TargetList::new();
+    for word in words {
+        list.add(word)?;
+    }
+    for word in excludes {
+        list.exclude(word)?;
+    }
+    for path in files {
+        if is_stdin(path) {
+            list.read("-", stdin().lock())?;
+        } else {
+            list.read(&path.to_string_lossy(), open(path)?)?;
+        }
+    }
+    for path in exclude_files {
+        if is_stdin(path) {
+            list.read_excludes("-", stdin().lock())?;
+        } else {
+            list.read_excludes(&path.to_string_lossy(), open(path)?)?;
+        }
+    }
+    Ok(list)
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, ConfigError> {
+    File::open(path)
+        .map(BufReader::new)
+        .map_err(|source| ConfigError::Open { path: path.to_owned(), source })
+}
+
+fn described(words: &[String], files: &[PathBuf]) -> Vec<String> {
+    let files = files.iter().map(|path| format!("@{}", path.display()));
+    words.iter().cloned().chain(files).collect()
+}
+
+fn rate(text: &str) -> Result<Rate, ConfigError> {
+    if text == "max" {
+        return Ok(Rate::Max);
+    }
+    text.replace('_', "")
+        .parse::<NonZeroU32>()
+        .map(Rate::PerSecond)
+        .map_err(|_| ConfigError::Rate(text.to_owned()))
+}
+
+fn server_name(text: String) -> Result<String, ConfigError> {
+    match rustls::pki_types::ServerName::try_from(text.as_str()) {
+        Ok(rustls::pki_types::ServerName::DnsName(_)) => Ok(text),
+        _ => Err(ConfigError::Sni(text)),
+    }
+}
+
+/// It becomes part of a request's head, where a line break would begin another header.
+fn user_agent(text: Option<String>) -> Result<String, ConfigError> {
+    let text = text.unwrap_or_else(|| format!("docksweep/{}", env!("CARGO_PKG_VERSION")));
+    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    if text.is_empty() || text.len() > 512 || !text.bytes().all(printable) {
+        return Err(ConfigError::UserAgent);
+    }
+    Ok(text)
+}
+
+/// stdout gets a report of its own unless it should be quiet or a path already is stdout.
+fn outputs(
+    paths: &[String],
+    format: Option<Format>,
+    quiet: bool,
+) -> Result<Vec<(Destination, Format)>, ConfigError> {
+    let mut outputs = Vec::new();
+    for text in paths {
+        outputs.push(output(text)?);
+    }
+    let taken = outputs.iter().any(|(destination, _)| *destination == Destination::Stdout);
+    match format {
+        Some(format) => outputs.insert(0, (Destination::Stdout, format)),
+        None if quiet || taken => {}
+        None => outputs.insert(0, (Destination::Stdout, Format::Text)),
+    }
+    let mut seen = std::collections::HashSet::new();
+    for (destination, _) in &outputs {
+        if !seen.insert(destination.clone()) {
+            return Err(ConfigError::SameOutput(destination.to_string()));
+        }
+    }
+    Ok(outputs)
+}
+
+/// `FORMAT=PATH`, or a path whose extension is a format's.
+fn output(text: &str) -> Result<(Destination, Format), ConfigError> {
+    let named = text.split_once('=').and_then(|(format, path)| {
+        Format::from_str(format, true).ok().map(|format| (format, path))
+    });
+    let (format, path) = match named {
+        Some((format, path)) => (Some(format), path),
+        None => (Format::from_path(Path::new(text)), text),
+    };
+    if path.is_empty() {
+        return Err(ConfigError::OutputPath(text.to_owned()));
+    }
+    let format = format.ok_or_else(|| ConfigError::OutputFormat(text.to_owned()))?;
+    Ok((Destination::from_path(Path::new(path)), format))
+}
+
+fn colour(when: When) -> Colour {
+    let wanted = match when {
+        When::Always => true,
+        When::Never => false,
+        // Knows NO_COLOR, CLICOLOR and TERM=dumb.
+        When::Auto => {
+            anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        }
+    };
+    if wanted { Colour::Always } else { Colour::Never }
+}
+
+/// Columns of the terminal on stdout; a page's width elsewhere.
+fn terminal_width() -> u16 {
+    const PAGE: u16 = 100;
+    if !std::io::stdout().is_terminal() {
+        return PAGE;
+    }
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .map_or(PAGE, |size| if size.ws_col == 0 { PAGE } else { size.ws_col.clamp(40, 200) })
+}
+
+/// Below 2^53, so that every JSON reader keeps the number as it is.
+fn random_seed() -> u64 {
+    let mut bytes = [0; 8];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    let seed = match filled {
+        Ok(8) => u64::from_ne_bytes(bytes),
+        // Any seed will do: it only has to differ between runs.
+        _ => jiff::Timestamp::now().as_nanosecond() as u64,
+    };
+    seed >> 11
+}
