@@ -7,4 +7,5 @@ pub mod assess;
 pub mod certificate;
 pub mod finding;
 pub mod observation;
+pub mod probe;
 pub mod rules;
