@@ -1,0 +1,416 @@
+//! The hand-built ClientHello: asks for TLS versions and suites that no library here still speaks.
+//!
+//! Building is pure. The handshake is never finished, so no suite offered here has to be
+//! implemented: offering it is enough to see whether the server takes it.
+
+mod ask;
+#[cfg(test)]
+mod tests;
+
+pub use ask::ask;
+
+use std::net::IpAddr;
+
+use rustls::pki_types::DnsName;
+
+use crate::observation::{HelloAnswer, HelloConnection, TlsVersion};
+
+/// Which versions one hello offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Offer {
+    /// One version and nothing else: what comes back tells whether it is supported.
+    Only(TlsVersion),
+    /// TLS 1.3 and 1.2 with wide suites, for servers on which a TLS library's own hello failed for
+    /// another reason than the version.
+    Tls13And12,
+}
+
+impl Offer {
+    /// Every offer there is.
+    pub const ALL: [Self; 6] = [
+        Self::Only(TlsVersion::Ssl3),
+        Self::Only(TlsVersion::Tls10),
+        Self::Only(TlsVersion::Tls11),
+        Self::Only(TlsVersion::Tls12),
+        Self::Only(TlsVersion::Tls13),
+        Self::Tls13And12,
+    ];
+
+    pub fn versions(self) -> Vec<TlsVersion> {
+        match self {
+            Self::Only(version) => vec![version],
+            Self::Tls13And12 => vec![TlsVersion::Tls13, TlsVersion::Tls12],
+        }
+    }
+}
+
+/// A ClientHello in its record, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientHello {
+    offer: Offer,
+    record: Vec<u8>,
+}
+
+impl ClientHello {
+    /// `server_name` is sent if it is a DNS name: RFC 6066 section 3 permits no address there.
+    /// SSL 3.0 has no extensions and hence no name.
+    pub fn for_versions(offer: Offer, server_name: Option<&str>, random: [u8; 32]) -> Self {
+        let mut message = hello_message(offer, server_name, random, Padding::None);
+        if MISHANDLED_SIZES.contains(&message.len()) && offer != Offer::Only(TlsVersion::Ssl3) {
+            message = hello_message(offer, server_name, random, padding_for(message.len()));
+        }
+
+        let mut record = vec![CONTENT_TYPE_HANDSHAKE];
+        record.extend(record_version(offer).to_be_bytes());
+        vector16(&mut record, |fragment| fragment.extend(message));
+        Self { offer, record }
+    }
+
+    /// The record as it goes on the wire.
+    pub fn bytes(&self) -> &[u8] {
+        &self.record
+    }
+
+    pub fn offered(&self) -> Vec<TlsVersion> {
+        self.offer.versions()
+    }
+
+    /// The observation of a connection on which this hello was asked.
+    pub fn answered(&self, answer: HelloAnswer) -> HelloConnection {
+        HelloConnection { offered: self.offered(), hello_bytes: self.record.len(), answer }
+    }
+}
+
+const CONTENT_TYPE_HANDSHAKE: u8 = 22;
+const MESSAGE_CLIENT_HELLO: u8 = 1;
+
+/// Sizes of handshake message that some servers hang on (RFC 7685 section 1). Only a long server
+/// name gets a hello of ours there.
+const MISHANDLED_SIZES: std::ops::RangeInclusive<usize> = 256..=511;
+
+/// Whether a padding extension (RFC 7685) ends the hello.
+#[derive(Clone, Copy)]
+enum Padding {
+    None,
+    Bytes(usize),
+}
+
+/// Lifts a message of `size` bytes over the mishandled sizes; the extension's head takes four.
+fn padding_for(size: usize) -> Padding {
+    Padding::Bytes((MISHANDLED_SIZES.end() + 1).saturating_sub(size).saturating_sub(4))
+}
+
+/// RFC 8446 section 5.1: an initial hello may say 1.0 for the sake of old servers, whatever it
+/// offers. SSL 3.0 servers are older still.
+fn record_version(offer: Offer) -> u16 {
+    match offer {
+        Offer::Only(TlsVersion::Ssl3) => TlsVersion::Ssl3.wire(),
+        _ => TlsVersion::Tls10.wire(),
+    }
+}
+
+/// RFC 8446 section 4.1.2: TLS 1.3 says 1.2 here and the truth in `supported_versions`.
+fn legacy_version(offer: Offer) -> u16 {
+    match offer {
+        Offer::Only(version) => version.wire().min(TlsVersion::Tls12.wire()),
+        Offer::Tls13And12 => TlsVersion::Tls12.wire(),
+    }
+}
+
+fn hello_message(
+    offer: Offer,
+    server_name: Option<&str>,
+    random: [u8; 32],
+    padding: Padding,
+) -> Vec<u8> {
+    let mut message = vec![MESSAGE_CLIENT_HELLO];
+    vector24(&mut message, |body| {
+        body.extend(legacy_version(offer).to_be_bytes());
+        body.extend(random);
+        // No session to resume. A made-up one would ask for TLS 1.3's middlebox compatibility mode
+        // (RFC 8446 appendix D.4), which only matters beyond the first flight.
+        body.push(0);
+        vector16(body, |suites| extend_u16(suites, cipher_suites(offer)));
+        // One compression method: null.
+        body.extend([1, 0]);
+        if offer != Offer::Only(TlsVersion::Ssl3) {
+            vector16(body, |extensions| {
+                push_extensions(extensions, offer, server_name);
+                push_padding(extensions, padding);
+            });
+        }
+    });
+    message
+}
+
+fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
+    let parts: &[&[u16]] = match offer {
+        Offer::Only(TlsVersion::Ssl3) => &[AES_CBC_SUITES, OLD_SUITES],
+        Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11) => {
+            &[ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_ELLIPTIC_SUITES, OLD_SUITES]
+        }
+        Offer::Only(TlsVersion::Tls12) => &[
+            TLS12_SUITES,
+            ELLIPTIC_AES_CBC_SUITES,
+            AES_CBC_SUITES,
+            OLD_ELLIPTIC_SUITES,
+            OLD_SUITES,
+        ],
+        Offer::Only(TlsVersion::Tls13) => &[TLS13_SUITES],
+        Offer::Tls13And12 => &[TLS13_SUITES, TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES],
+    };
+    // RFC 5746 section 3.3: a server may insist on secure renegotiation, and the signalling suite
+    // is made to be harmless where it is unknown, also in SSL 3.0. TLS 1.3 knows no renegotiation.
+    // TLS_FALLBACK_SCSV (RFC 7507) is never sent: it asks the server to refuse old versions.
+    let renegotiation: &[u16] = match offer {
+        Offer::Only(TlsVersion::Tls13) => &[],
+        _ => &[0x00ff],
+    };
+    parts.iter().copied().flatten().chain(renegotiation).copied()
+}
+
+// The order of these lists is a modern client's, so that the suite chosen is one that such a client
+// would get. Export and NULL suites are left out, as they say nothing about a version that the
+// others do not; anonymous ones too, which would hide the chain.
+
+const TLS13_SUITES: &[u16] = &[
+    0x1301, // TLS_AES_128_GCM_SHA256
+    0x1302, // TLS_AES_256_GCM_SHA384
+    0x1303, // TLS_CHACHA20_POLY1305_SHA256
+    0x1304, // TLS_AES_128_CCM_SHA256
+    0x1305, // TLS_AES_128_CCM_8_SHA256
+];
+
+/// What TLS 1.2 brought.
+const TLS12_SUITES: &[u16] = &[
+    0xc02b, // TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    0xc02f, // TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+    0xc02c, // TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+    0xc030, // TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+    0xcca9, // TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+    0xcca8, // TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    0xc0ac, // TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    0x009e, // TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
+    0x009f, // TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
+    0xccaa, // TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    0x00a2, // TLS_DHE_DSS_WITH_AES_128_GCM_SHA256
+    0x009c, // TLS_RSA_WITH_AES_128_GCM_SHA256
+    0x009d, // TLS_RSA_WITH_AES_256_GCM_SHA384
+    0xc023, // TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
+    0xc024, // TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384
+    0xc027, // TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256
+    0xc028, // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
+    0x0067, // TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
+    0x003c, // TLS_RSA_WITH_AES_128_CBC_SHA256
+    0x003d, // TLS_RSA_WITH_AES_256_CBC_SHA256
+];
+
+/// From TLS 1.0 on: elliptic curves need extensions (RFC 8422), which SSL 3.0 has not.
+const ELLIPTIC_AES_CBC_SUITES: &[u16] = &[
+    0xc009, // TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA
+    0xc013, // TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA
+    0xc00a, // TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA
+    0xc014, // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA
+];
+
+const OLD_ELLIPTIC_SUITES: &[u16] = &[
+    0xc008, // TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA
+    0xc012, // TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA
+    0xc007, // TLS_ECDHE_ECDSA_WITH_RC4_128_SHA
+    0xc011, // TLS_ECDHE_RSA_WITH_RC4_128_SHA
+];
+
+/// From SSL 3.0 on.
+const AES_CBC_SUITES: &[u16] = &[
+    0x0033, // TLS_DHE_RSA_WITH_AES_128_CBC_SHA
+    0x0039, // TLS_DHE_RSA_WITH_AES_256_CBC_SHA
+    0x002f, // TLS_RSA_WITH_AES_128_CBC_SHA
+    0x0035, // TLS_RSA_WITH_AES_256_CBC_SHA
+];
+
+const OLD_SUITES: &[u16] = &[
+    0x0032, // TLS_DHE_DSS_WITH_AES_128_CBC_SHA
+    0x0038, // TLS_DHE_DSS_WITH_AES_256_CBC_SHA
+    0x0016, // TLS_DHE_RSA_WITH_3DES_EDE_CBC_SHA
+    0x0013, // TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA
+    0x000a, // TLS_RSA_WITH_3DES_EDE_CBC_SHA
+    0x0005, // TLS_RSA_WITH_RC4_128_SHA
+    0x0004, // TLS_RSA_WITH_RC4_128_MD5
+];
+
+const EXTENSION_SERVER_NAME: u16 = 0;
+const EXTENSION_SUPPORTED_GROUPS: u16 = 10;
+const EXTENSION_EC_POINT_FORMATS: u16 = 11;
+const EXTENSION_SIGNATURE_ALGORITHMS: u16 = 13;
+const EXTENSION_PADDING: u16 = 21;
+const EXTENSION_EXTENDED_MASTER_SECRET: u16 = 23;
+const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
+const EXTENSION_KEY_SHARE: u16 = 51;
+
+fn push_extensions(extensions: &mut Vec<u8>, offer: Offer, server_name: Option<&str>) {
+    push_server_name(extensions, server_name);
+    push_extension(extensions, EXTENSION_SUPPORTED_GROUPS, |data| {
+        vector16(data, |groups| extend_u16(groups, supported_groups(offer)));
+    });
+    if let Some(algorithms) = signature_algorithms(offer) {
+        push_extension(extensions, EXTENSION_SIGNATURE_ALGORITHMS, |data| {
+            vector16(data, |list| extend_u16(list, algorithms));
+        });
+    }
+    let versions = offer.versions();
+    if versions.contains(&TlsVersion::Tls12) {
+        // RFC 7627 section 5.3: a server may refuse clients without it.
+        push_extension(extensions, EXTENSION_EXTENDED_MASTER_SECRET, |_| {});
+    }
+    if versions.contains(&TlsVersion::Tls13) {
+        push_extension(extensions, EXTENSION_SUPPORTED_VERSIONS, |data| {
+            vector8(data, |list| extend_u16(list, versions.iter().map(|v| v.wire())));
+        });
+        // RFC 8446 section 4.2.8: an empty list asks for a HelloRetryRequest, which names the
+        // version without a key of ours. Left out altogether, it draws alert 109.
+        push_extension(extensions, EXTENSION_KEY_SHARE, |data| vector16(data, |_| {}));
+    }
+    if offer != Offer::Only(TlsVersion::Tls13) {
+        // Only the uncompressed format (RFC 8422 section 5.1.2). Not the last extension: some old
+        // servers fail on a hello that ends in an empty one, and none here does.
+        push_extension(extensions, EXTENSION_EC_POINT_FORMATS, |data| {
+            vector8(data, |formats| formats.push(0));
+        });
+    }
+}
+
+fn push_server_name(extensions: &mut Vec<u8>, server_name: Option<&str>) {
+    // RFC 6066 section 3: without the trailing dot, in ASCII.
+    let name = server_name.map(|name| name.strip_suffix('.').unwrap_or(name));
+    let Some(name) = name.filter(|name| name.parse::<IpAddr>().is_err()) else { return };
+    let Ok(name) = DnsName::try_from(name) else { return };
+    push_extension(extensions, EXTENSION_SERVER_NAME, |data| {
+        vector16(data, |names| {
+            // Name type host_name.
+            names.push(0);
+            vector16(names, |host| host.extend(name.as_ref().bytes()));
+        });
+    });
+}
+
+fn push_padding(extensions: &mut Vec<u8>, padding: Padding) {
+    if let Padding::Bytes(count) = padding {
+        push_extension(extensions, EXTENSION_PADDING, |data| {
+            data.extend(std::iter::repeat_n(0, count));
+        });
+    }
+}
+
+fn supported_groups(offer: Offer) -> impl Iterator<Item = u16> {
+    let rest = match offer {
+        Offer::Only(TlsVersion::Tls13) => TLS13_GROUPS,
+        Offer::Tls13And12 => TLS13_AND_12_GROUPS,
+        Offer::Only(_) => OLD_CURVES,
+    };
+    COMMON_GROUPS.iter().chain(rest).copied()
+}
+
+const COMMON_GROUPS: &[u16] = &[
+    0x001d, // x25519
+    0x0017, // secp256r1
+    0x0018, // secp384r1
+    0x0019, // secp521r1
+    0x001e, // x448
+];
+
+const TLS13_GROUPS: &[u16] = &[
+    0x0100, // ffdhe2048
+    0x0101, // ffdhe3072
+    0x11ec, // X25519MLKEM768
+    0x11eb, // SecP256r1MLKEM768
+    0x11ed, // SecP384r1MLKEM1024
+];
+
+/// No ffdhe here: a TLS 1.2 server with parameters of its own would have to refuse DHE (RFC 7919
+/// section 4).
+const TLS13_AND_12_GROUPS: &[u16] = &[0x11ec];
+
+/// Up to TLS 1.2 a server may only show an ECDSA certificate whose curve is listed (RFC 8422
+/// section 5.1), so that without the weak curves a weak certificate would not be seen.
+const OLD_CURVES: &[u16] = &[
+    0x0016, // secp256k1
+    0x0015, // secp224r1
+    0x0013, // secp192r1
+    0x001a, // brainpoolP256r1
+    0x001b, // brainpoolP384r1
+];
+
+/// Before TLS 1.2 there is no such extension (RFC 5246 section 7.4.1.4.1).
+fn signature_algorithms(offer: Offer) -> Option<impl Iterator<Item = u16>> {
+    let rest: &[u16] = match offer {
+        Offer::Only(TlsVersion::Ssl3 | TlsVersion::Tls10 | TlsVersion::Tls11) => return None,
+        Offer::Only(TlsVersion::Tls12) => DSA_SIGNATURES,
+        Offer::Only(TlsVersion::Tls13) => TLS13_SIGNATURES,
+        Offer::Tls13And12 => &[],
+    };
+    Some(COMMON_SIGNATURES.iter().chain(rest).copied())
+}
+
+/// In TLS 1.3 the PKCS #1 and SHA-1 ones stand for signatures in certificates (RFC 8446 section
+/// 4.2.3).
+const COMMON_SIGNATURES: &[u16] = &[
+    0x0403, // ecdsa_secp256r1_sha256
+    0x0503, // ecdsa_secp384r1_sha384
+    0x0603, // ecdsa_secp521r1_sha512
+    0x0807, // ed25519
+    0x0808, // ed448
+    0x0804, // rsa_pss_rsae_sha256
+    0x0805, // rsa_pss_rsae_sha384
+    0x0806, // rsa_pss_rsae_sha512
+    0x0809, // rsa_pss_pss_sha256
+    0x0401, // rsa_pkcs1_sha256
+    0x0501, // rsa_pkcs1_sha384
+    0x0601, // rsa_pkcs1_sha512
+    0x0203, // ecdsa_sha1
+    0x0201, // rsa_pkcs1_sha1
+];
+
+const DSA_SIGNATURES: &[u16] = &[
+    0x0402, // dsa_sha256
+    0x0202, // dsa_sha1
+];
+
+const TLS13_SIGNATURES: &[u16] = &[
+    0x080a, // rsa_pss_pss_sha384
+    0x080b, // rsa_pss_pss_sha512
+    0x0904, // mldsa44
+    0x0905, // mldsa65
+    0x0906, // mldsa87
+];
+
+fn push_extension(extensions: &mut Vec<u8>, number: u16, data: impl FnOnce(&mut Vec<u8>)) {
+    extensions.extend(number.to_be_bytes());
+    vector16(extensions, data);
+}
+
+fn extend_u16(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u16>) {
+    out.extend(numbers.into_iter().flat_map(u16::to_be_bytes));
+}
+
+/// A vector with a length of one byte in front (RFC 8446 section 3.4).
+fn vector8(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    vector::<1>(out, fill);
+}
+
+fn vector16(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    vector::<2>(out, fill);
+}
+
+fn vector24(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    vector::<3>(out, fill);
+}
+
+/// No vector here can outgrow its length: the only part of a hello that the caller chooses is a
+/// DNS name, which has at most 253 bytes.
+fn vector<const LENGTH_BYTES: usize>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
+    let mut content = Vec::new();
+    fill(&mut content);
+    let length = content.len().to_be_bytes();
+    out.extend(length.last_chunk::<LENGTH_BYTES>().into_iter().flatten());
+    out.extend(content);
+}
