@@ -156,11 +156,12 @@ fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
     {
         return Err(format!("{} bytes follow the certificate", rest.len()));
     }
+    let truncated = outer.is_none() && matches!(der, [] | [der::SEQUENCE, ..]);
     // Extensions are read one by one below: a broken one that nobody judges costs nothing.
     let (_, x509) = X509CertificateParser::new()
         .with_deep_parse_extensions(false)
         .parse(der)
-        .map_err(|error| explain(&X509Error::from(error), outer.is_some()))?;
+        .map_err(|error| explain(&X509Error::from(error), truncated))?;
     let parts = Parts::split(der).ok_or("the certificate's fields do not follow each other")?;
 
     let subject_text = name_text(parts.subject)
@@ -237,7 +238,7 @@ fn timestamp(time: &ASN1Time) -> Timestamp {
 }
 
 /// What x509-parser rejects, in words that say where to look.
-fn explain(error: &X509Error, whole: bool) -> String {
+fn explain(error: &X509Error, truncated: bool) -> String {
     let what = match error {
         X509Error::InvalidVersion => "its version is no small INTEGER",
         X509Error::InvalidSerial => "its serial number is no INTEGER",
@@ -259,7 +260,7 @@ fn explain(error: &X509Error, whole: bool) -> String {
             "its list of extensions is malformed (RFC 5280, section 4.2)"
         }
         X509Error::InvalidSignatureValue => "its signature is no BIT STRING",
-        X509Error::Der(_) | X509Error::NomError(ErrorKind::Eof) if !whole => {
+        X509Error::Der(_) | X509Error::NomError(ErrorKind::Eof) if truncated => {
             "the DER ends before the certificate does"
         }
         _ => "it is not the DER of a certificate (RFC 5280, section 4.1)",
