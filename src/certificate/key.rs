@@ -1,0 +1,101 @@
+//! The subject's public key (RFC 5280, section 4.1.2.7).
+
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::der;
+use super::{KeyAlgorithm, KeyFacts, sha256_hex};
+
+/// `raw` is the SubjectPublicKeyInfo's whole DER.
+pub(super) fn facts(spki: &SubjectPublicKeyInfo<'_>, raw: &[u8]) -> KeyFacts {
+    let oid = der::oid_text(spki.algorithm.algorithm.as_bytes());
+    let key: &[u8] = &spki.subject_public_key.data;
+    let mut facts = KeyFacts {
+        algorithm: KeyAlgorithm::Other(oid.clone()),
+        bits: None,
+        curve: None,
+        exponent: None,
+        spki_sha256: sha256_hex(raw),
+    };
+    match oid.as_str() {
+        // rsaEncryption and, restricted to PSS, id-RSASSA-PSS (RFC 4055, section 1.2).
+        "1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10" => {
+            facts.algorithm = KeyAlgorithm::Rsa;
+            if let Some((modulus, exponent)) = rsa_numbers(key) {
+                facts.bits = der::unsigned_bits(modulus);
+                facts.exponent = der::integer_decimal(exponent);
+            }
+        }
+        "1.2.840.10040.4.1" => {
+            facts.algorithm = KeyAlgorithm::Dsa;
+            facts.bits = parameters(raw).and_then(dsa_prime).and_then(der::unsigned_bits);
+        }
+        "1.2.840.10045.2.1" => {
+            // RFC 5480, section 2.1.1: only named curves. A curve that is spelled out stays an
+            // "other" key, for what is spelled out could be any curve at all (CVE-2020-0601).
+            if let Some(curve) = parameters(raw).and_then(named_curve) {
+                facts.algorithm = KeyAlgorithm::Ec;
+                let known = CURVES.iter().find(|known| known.0 == curve);
+                facts.bits = known.map(|known| known.2);
+                facts.curve = Some(known.map_or(curve, |known| known.1.to_owned()));
+            }
+        }
+        "1.3.101.112" => facts.algorithm = KeyAlgorithm::Ed25519,
+        "1.3.101.113" => facts.algorithm = KeyAlgorithm::Ed448,
+        _ => {}
+    }
+    facts
+}
+
+/// RFC 8017, appendix A.1.1: `RSAPublicKey ::= SEQUENCE { modulus, publicExponent }`.
+pub(super) fn rsa_numbers(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut numbers = der::elements(der::element(key)?.0.tagged(der::SEQUENCE)?);
+    let modulus = numbers.next()??.tagged(der::INTEGER)?;
+    let exponent = numbers.next()??.tagged(der::INTEGER)?;
+    Some((modulus, exponent))
+}
+
+/// The AlgorithmIdentifier's parameters, where there are any.
+fn parameters(spki: &[u8]) -> Option<der::Element<'_>> {
+    let identifier = der::elements(der::element(spki)?.0.content).next()??;
+    der::elements(identifier.tagged(der::SEQUENCE)?).nth(1)?
+}
+
+/// RFC 3279, section 2.3.2: `Dss-Parms ::= SEQUENCE { p, q, g }`; absent where inherited.
+fn dsa_prime(parameters: der::Element<'_>) -> Option<&[u8]> {
+    der::elements(parameters.tagged(der::SEQUENCE)?).next()??.tagged(der::INTEGER)
+}
+
+fn named_curve(parameters: der::Element<'_>) -> Option<String> {
+    parameters.tagged(der::OBJECT_IDENTIFIER).map(der::oid_text)
+}
+
+/// OID, name, field size in bits (RFC 5480, SEC 2, RFC 5639).
+const CURVES: &[(&str, &str, u32)] = &[
+    ("1.2.840.10045.3.1.1", "P-192", 192),
+    ("1.3.132.0.33", "P-224", 224),
+    ("1.2.840.10045.3.1.7", "P-256", 256),
+    ("1.3.132.0.34", "P-384", 384),
+    ("1.3.132.0.35", "P-521", 521),
+    ("1.3.132.0.6", "secp112r1", 112),
+    ("1.3.132.0.28", "secp128r1", 128),
+    ("1.3.132.0.8", "secp160r1", 160),
+    ("1.3.132.0.9", "secp160k1", 160),
+    ("1.3.132.0.30", "secp160r2", 160),
+    ("1.3.132.0.31", "secp192k1", 192),
+    ("1.3.132.0.32", "secp224k1", 224),
+    ("1.3.132.0.10", "secp256k1", 256),
+    ("1.3.132.0.1", "sect163k1", 163),
+    ("1.3.132.0.15", "sect163r2", 163),
+    ("1.3.132.0.26", "sect233k1", 233),
+    ("1.3.132.0.27", "sect233r1", 233),
+    ("1.3.132.0.16", "sect283k1", 283),
+    ("1.3.132.0.17", "sect283r1", 283),
+    ("1.3.36.3.3.2.8.1.1.1", "brainpoolP160r1", 160),
+    ("1.3.36.3.3.2.8.1.1.3", "brainpoolP192r1", 192),
+    ("1.3.36.3.3.2.8.1.1.5", "brainpoolP224r1", 224),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1", 256),
+    ("1.3.36.3.3.2.8.1.1.9", "brainpoolP320r1", 320),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1", 384),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1", 512),
+    ("1.2.156.10197.1.301", "SM2", 256),
+];
