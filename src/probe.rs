@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::observation::versions::{Settled, settle};
 use crate::observation::{
-    Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HelloConnection,
-    OBSERVATION_VERSION, Observation, PlainConnection, StreamEnd, TlsVersion,
+    Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, OBSERVATION_VERSION, Observation,
+    PlainConnection, StreamEnd, TlsVersion,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::client_hello::{ClientHello, Offer};
@@ -86,7 +86,7 @@ impl<'a> Probe<'a> {
             deadline: Instant::now() + config.deadline,
             endpoint,
             connections: Vec::new(),
-            certificates: CertificateStore::default(),
+            certificates: CertificateStore::new(),
         }
     }
 
@@ -217,18 +217,17 @@ impl<'a> Probe<'a> {
     async fn hellos(&mut self) {
         while self.in_time() {
             let Some(offer) = next_offer(&self.connections) else { break };
-            let hello = ClientHello::new(offer, self.endpoint.sni.as_deref());
+            let name = self.endpoint.sni.as_deref();
+            let hello = ClientHello::for_versions(offer, name, handshake::random());
             let answer = match self.dial().await {
                 Ok(mut stream) => {
-                    client_hello::ask(&mut stream, &hello, &mut self.certificates).await
+                    let patience = self.config.dialer.patience;
+                    let store = &mut self.certificates;
+                    client_hello::ask(&mut stream, &hello, patience, self.deadline, store).await
                 }
                 Err(end) => HelloAnswer::NoAnswer { end },
             };
-            self.connections.push(Connection::Hello(HelloConnection {
-                offered: offer.versions().to_vec(),
-                hello_bytes: hello.len(),
-                answer,
-            }));
+            self.connections.push(Connection::Hello(hello.answered(answer)));
         }
     }
 }

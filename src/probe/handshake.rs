@@ -20,12 +20,12 @@ use tokio_rustls::client::TlsStream;
 
 use crate::certificate::{Certificate, KeyAlgorithm};
 use crate::observation::{
-    CertificateRequest, Der, Endpoint, KeyPossession, Negotiated, StreamEnd, TlsConnection,
-    TlsVersion,
+    CertificateRequest, Der, Endpoint, HelloAnswer, KeyPossession, Negotiated, StreamEnd,
+    TlsConnection, TlsVersion,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::http::FIRST_BYTES;
-use crate::probe::server_flight;
+use crate::probe::server_flight::{FlightReader, looks_like_tls};
 use crate::probe::stream::{CapReached, PatientStream, stream_end};
 
 /// What a peer may send before the handshake is over.
@@ -59,8 +59,7 @@ pub async fn shake_hands(
             (seen, Some(tls))
         }
         Err((error, stream)) => {
-            let opening = stream.opening();
-            seen.negotiated = server_flight::chosen(opening);
+            seen.negotiated = chosen(stream.opening());
             seen.handshake_end = Some(handshake_end(&error, &stream, patience));
             (seen, None)
         }
@@ -107,7 +106,7 @@ fn handshake_end(error: &io::Error, stream: &PatientStream, patience: Duration) 
         return StreamEnd::TooLarge { limit: cap.limit };
     }
     let opening = stream.opening();
-    if !opening.is_empty() && !server_flight::looks_like_tls(opening) {
+    if !opening.is_empty() && !looks_like_tls(opening) {
         let first_bytes = Der(opening.iter().copied().take(FIRST_BYTES).collect());
         return StreamEnd::OtherProtocol { first_bytes };
     }
@@ -136,7 +135,7 @@ fn negotiated(tls: &TlsStream<PatientStream>) -> Option<Negotiated> {
     let suite = connection.negotiated_cipher_suite()?.suite();
     Some(Negotiated {
         version,
-        cipher_suite: server_flight::cipher_suite_name(u16::from(suite)),
+        cipher_suite: cipher_suite_name(u16::from(suite)),
         alpn: connection
             .alpn_protocol()
             .map(|name| String::from_utf8_lossy(name).chars().take(32).collect()),
@@ -144,6 +143,32 @@ fn negotiated(tls: &TlsStream<PatientStream>) -> Option<Negotiated> {
             .negotiated_key_exchange_group()
             .and_then(|group| group.name().as_str().map(str::to_owned)),
     })
+}
+
+/// What a ServerHello chose, read from the bytes: rustls keeps nothing of a failed handshake.
+fn chosen(opening: &[u8]) -> Option<Negotiated> {
+    let mut reader = FlightReader::new();
+    reader.feed(opening, &mut CertificateStore::new());
+    let HelloAnswer::ServerHello(flight) = reader.into_answer() else { return None };
+    Some(Negotiated {
+        version: TlsVersion::from_wire(flight.version)?,
+        cipher_suite: cipher_suite_name(flight.cipher_suite),
+        alpn: None,
+        group: None,
+    })
+}
+
+fn cipher_suite_name(id: u16) -> String {
+    tls_parser::TlsCipherSuite::from_id(id)
+        .map_or_else(|| format!("{id:#06x}"), |suite| suite.name.to_owned())
+}
+
+/// For a hand-built hello; nothing secret depends on it.
+pub fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // Should the system have no randomness, a fixed random is still a valid hello.
+    let _ = provider().secure_random.fill(&mut bytes);
+    bytes
 }
 
 /// Without a name asked for, the address: rustls then sends no server name indication.

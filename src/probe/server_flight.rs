@@ -27,6 +27,11 @@ pub const MAX_CERTIFICATE: usize = 64 * 1024;
 /// Bound on the certificates of one chain.
 pub const MAX_CHAIN: usize = 128;
 
+/// Whether these bytes begin a TLS record: a known content type, and major version 3.
+pub fn looks_like_tls(opening: &[u8]) -> bool {
+    matches!(opening, [20..=23, 3, ..] | [20..=23])
+}
+
 /// Takes a flight in pieces of any size.
 ///
 /// A chain that exceeds a bound is cut: the certificates before it are kept, reading goes on, and
