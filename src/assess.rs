@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::certificate::Certificate;
 use crate::observation::{
-    Connection, Exchange, ExchangeResult, KeyPossession, Negotiated, Observation, StreamEnd,
-    TlsVersion, VersionBody,
+    Connection, Exchange, ExchangeResult, HelloAnswer, KeyPossession, Negotiated, Observation,
+    StreamEnd, TlsVersion, VersionBody,
 };
 
 mod api;
@@ -25,17 +25,27 @@ pub fn assess(observation: &Observation) -> Assessment {
 
 /// What the peer speaks, by what it said.
 fn transport(observation: &Observation) -> Transport {
+    // Bytes that do not even look like TLS end as another protocol, so these were TLS.
+    let in_tls = |end: &StreamEnd| {
+        matches!(
+            end,
+            StreamEnd::Alert { .. }
+                | StreamEnd::Malformed { .. }
+                | StreamEnd::Incompatible { .. }
+                | StreamEnd::TooLarge { .. }
+        )
+    };
     let spoke_tls = observation.connections.iter().any(|connection| match connection {
         Connection::Plain(_) => false,
         Connection::Tls(tls) => {
             tls.negotiated.is_some()
                 || tls.chain.is_some()
-                || matches!(tls.handshake_end, Some(StreamEnd::Alert { .. }))
+                || tls.handshake_end.as_ref().is_some_and(in_tls)
         }
-        Connection::Hello(hello) => !matches!(
-            hello.answer,
-            crate::observation::HelloAnswer::NoAnswer { .. }
-        ),
+        Connection::Hello(hello) => match &hello.answer {
+            HelloAnswer::NoAnswer { end } => in_tls(end),
+            HelloAnswer::ServerHello(_) | HelloAnswer::Alert { .. } => true,
+        },
     });
     if spoke_tls {
         return Transport::Tls;

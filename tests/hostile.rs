@@ -81,9 +81,10 @@ async fn judged(address: SocketAddr) -> (Observation, Assessment) {
 }
 
 async fn judged_with(address: SocketAddr, config: &ProbeConfig) -> (Observation, Assessment) {
-    let observation = tokio::time::timeout(Duration::from_secs(60), observe(endpoint(address), config))
-        .await
-        .expect("the probe hangs");
+    let observation =
+        tokio::time::timeout(Duration::from_secs(60), observe(endpoint(address), config))
+            .await
+            .expect("the probe hangs");
     let assessment = assess(&observation);
     (observation, assessment)
 }
@@ -176,9 +177,15 @@ async fn endless_body() {
 #[tokio::test]
 async fn bodies_that_lie_about_themselves() {
     for (reply, reason) in [
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}", "broke off (connection closed after 2 bytes)"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{}",
+            "broke off (connection closed after 2 bytes)",
+        ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n{}", "not a number"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}", "chunk size is not a number"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}",
+            "chunk size is not a number",
+        ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}", "transfer coding"),
     ] {
         let (_, assessment) = judged(http(reply.as_bytes()).await).await;
@@ -230,18 +237,18 @@ async fn reset_mid_handshake() {
 async fn alerts_at_every_step() {
     let certified = rcgen::generate_simple_self_signed(vec!["x".to_owned()]).unwrap();
     let der = certified.cert.der().to_vec();
-    let steps = [
-        server_hello(0x0303),
-        certificate(&[&der]),
-        certificate_request(&[]),
-        server_hello_done(),
-    ];
+    let steps =
+        [server_hello(0x0303), certificate(&[&der]), certificate_request(&[]), server_hello_done()];
     for sent in 0..=steps.len() {
         for description in [0, 40, 42, 70, 80, 112, 116, 255] {
             let mut reply = records(&steps[..sent].concat(), 16_000);
             reply.extend(alert(description));
             let (_, assessment) = judged(after_a_hello(reply).await).await;
-            assert_eq!(assessment.transport, Transport::Tls, "{sent} messages, alert {description}");
+            assert_eq!(
+                assessment.transport,
+                Transport::Tls,
+                "{sent} messages, alert {description}"
+            );
             let tls = assessment.tls.as_ref().unwrap();
             // An alert is a refusal for want of a certificate only after a CertificateRequest.
             let refused = assessment.api.access == Access::ClientCertificateRequired;
@@ -292,8 +299,7 @@ async fn an_empty_certificate_list() {
 #[tokio::test]
 async fn der_garbage_is_a_fact() {
     for garbage in [vec![0xff; 300], vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff], vec![0x30; 60_000]] {
-        let flight =
-            [server_hello(0x0303), certificate(&[&garbage]), server_hello_done()].concat();
+        let flight = [server_hello(0x0303), certificate(&[&garbage]), server_hello_done()].concat();
         let (_, assessment) = judged(after_a_hello(records(&flight, 16_000)).await).await;
         let tls = assessment.tls.unwrap();
         let Certificate::Unparsable { because, sha256 } = &tls.chains[0].certificates[0] else {
@@ -316,8 +322,7 @@ async fn a_flight_past_the_cap_is_cut() {
 
 #[tokio::test]
 async fn a_version_that_does_not_exist() {
-    let (_, assessment) =
-        judged(after_a_hello(records(&server_hello(0x7a7a), 16_000)).await).await;
+    let (_, assessment) = judged(after_a_hello(records(&server_hello(0x7a7a), 16_000)).await).await;
     let versions = assessment.tls.unwrap().versions;
     assert!(TlsVersion::ALL.iter().all(|version| {
         versions[version].status == docksweep::assess::SupportStatus::Undetermined

@@ -42,8 +42,20 @@ async fn recorded_engines_are_told_apart() {
         ("d6-default-bridge", Open, DockerEngine, "20.10.24+dfsg1", None),
         ("rootless-20.10.24", Open, DockerEngine, "20.10.24+dfsg1", None),
         ("swarm-manager-20.10.24", Open, DockerEngine, "20.10.24+dfsg1", None),
-        ("d7-authz-plugin", Filtered, DockerEngine, "20.10.24+dfsg1", Some("authorization plugin denyplug")),
-        ("socketproxy-like-haproxy", Filtered, DockerEngine, "20.10.24+dfsg1", Some("filtering proxy: its own 403 where the engine answers JSON")),
+        (
+            "d7-authz-plugin",
+            Filtered,
+            DockerEngine,
+            "20.10.24+dfsg1",
+            Some("authorization plugin denyplug"),
+        ),
+        (
+            "socketproxy-like-haproxy",
+            Filtered,
+            DockerEngine,
+            "20.10.24+dfsg1",
+            Some("filtering proxy: its own 403 where the engine answers JSON"),
+        ),
         ("podman-4.3.1", Open, Podman, "4.3.1", None),
         ("podman-5.4.2", Open, Podman, "5.4.2", None),
         // Its /networks fails: what cannot be read is not called open.
@@ -56,7 +68,11 @@ async fn recorded_engines_are_told_apart() {
         let api = &assessment.api;
         assert_eq!(api.access, access, "{name}: {}", api.reason);
         assert_eq!(api.product, Some(product), "{name}");
-        assert_eq!(api.version.as_ref().and_then(|v| v.version.as_deref()), Some(version), "{name}");
+        assert_eq!(
+            api.version.as_ref().and_then(|v| v.version.as_deref()),
+            Some(version),
+            "{name}"
+        );
         assert_eq!(api.intermediary.as_deref(), intermediary, "{name}");
         assert_eq!(api.engine_id.is_some(), access == Open && product != Podman, "{name}");
         assert_eq!((assessment.transport, assessment.connections), (Transport::Plain, 1), "{name}");

@@ -3,4 +3,6 @@
 mod hostile;
 mod recorded;
 mod replay;
+mod schema;
 mod tls_stub;
+mod truth;

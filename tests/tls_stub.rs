@@ -38,8 +38,7 @@ pub fn server_hello(version: u16) -> Vec<u8> {
 }
 
 pub fn certificate(chain: &[&[u8]]) -> Vec<u8> {
-    let list: Vec<u8> =
-        chain.iter().flat_map(|der| [&u24(der.len())[..], der].concat()).collect();
+    let list: Vec<u8> = chain.iter().flat_map(|der| [&u24(der.len())[..], der].concat()).collect();
     message(11, &[&u24(list.len())[..], &list].concat())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Access, ApiAssessment, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment, Transport,
-    client_auth, plain_exchanges, tls_exchanges,
+    plain_exchanges, tls_exchanges,
 };
 use crate::observation::versions::describe;
 use crate::observation::{
@@ -45,7 +45,12 @@ pub(super) fn assess(
     } else {
         DockerApi::NotSeen
     };
-    let product = product(&answers, version, &docker);
+    let product = match (&docker, access) {
+        (DockerApi::Seen, _) => Some(product(&answers, version)),
+        // Something guards a door here; what is behind it does not show.
+        (_, Access::ClientCertificateRequired | Access::Denied) => Some(Product::Unknown),
+        _ => None,
+    };
     ApiAssessment {
         access,
         reason,
@@ -92,7 +97,7 @@ impl<'a> Answers<'a> {
 
     fn all(&self) -> impl Iterator<Item = &'a HttpAnswer> {
         self.exchanges.iter().filter_map(|exchange| match &exchange.result {
-            ExchangeResult::Answered(answer) => Some(answer),
+            ExchangeResult::Answered(answer) => Some(answer.as_ref()),
             ExchangeResult::Unanswered(_) => None,
         })
     }
@@ -123,8 +128,10 @@ fn is_real(version: &VersionBody) -> bool {
             || !version.components.is_empty())
 }
 
+/// A mark that only a Docker-compatible API sends.
 fn shows_docker(answer: &HttpAnswer) -> bool {
-    answer.headers.contains_key("api-version")
+    denying_plugin(answer).is_some()
+        || answer.headers.contains_key("api-version")
         || answer.headers.contains_key("libpod-api-version")
         || answer
             .headers
@@ -200,13 +207,15 @@ fn not_served(answer: &HttpAnswer, answers: &Answers<'_>, seen: bool) -> (Access
         }
         500.. => (
             Access::Undetermined,
-            format!("GET /version was answered {status}: whoever answered may have an API behind it"),
+            format!(
+                "GET /version was answered {status}: whoever answered may have an API behind it"
+            ),
         ),
         _ if seen && answers.answer(PING).is_some_and(shows_docker) => (
             Access::Denied,
             format!("/_ping is a Docker API's, but GET /version was answered {status}"),
         ),
-        300..400 => {
+        300..=399 => {
             let to = answer.headers.get("location").map(String::as_str).unwrap_or("nowhere");
             (
                 Access::NotDocker,
@@ -251,14 +260,17 @@ fn unasked(observation: &Observation, transport: Transport) -> (Access, String) 
             let how = end.map_or_else(|| "it did not complete".to_owned(), describe);
             (
                 Access::Undetermined,
-                format!("the TLS handshake of this build could not be finished ({how}), so no request was sent"),
+                format!(
+                    "the TLS handshake of this build could not be finished ({how}), so no request was sent"
+                ),
             )
         }
         (_, Some(end @ StreamEnd::OtherProtocol { .. })) => {
             (Access::NotDocker, format!("it speaks {}", describe(end)))
         }
         (_, end) => {
-            let how = connect_error.or(end).map_or_else(|| "nothing was asked".to_owned(), describe);
+            let how =
+                connect_error.or(end).map_or_else(|| "nothing was asked".to_owned(), describe);
             (Access::Undetermined, how)
         }
     }
@@ -283,14 +295,7 @@ fn problem(path: &str, answer: &HttpAnswer) -> Option<String> {
     (answer.body.json != wanted).then(|| "status 200, but not what Docker sends".to_owned())
 }
 
-fn product(
-    answers: &Answers<'_>,
-    version: Option<&VersionBody>,
-    docker: &DockerApi,
-) -> Option<Product> {
-    if *docker != DockerApi::Seen {
-        return None;
-    }
+fn product(answers: &Answers<'_>, version: Option<&VersionBody>) -> Product {
     let component =
         |name: &str| version.is_some_and(|v| v.components.iter().any(|c| c.name == name));
     let server = |prefix: &str| {
@@ -300,14 +305,23 @@ fn product(
         || server("Libpod/")
         || answers.any(|answer| answer.headers.contains_key("libpod-api-version"))
     {
-        return Some(Product::Podman);
+        return Product::Podman;
     }
     // Engines before 18.06 send no components, but always what they were built from.
     let built = version.is_some_and(|v| v.git_commit.is_some() && v.go_version.is_some());
     let engine = component("Engine")
         || server("Docker/")
+        || answers.all().any(|answer| denying_plugin(answer).is_some())
         || (version.is_some_and(|v| v.components.is_empty()) && built);
-    Some(if engine { Product::DockerEngine } else { Product::Unknown })
+    if engine { Product::DockerEngine } else { Product::Unknown }
+}
+
+/// The plugin that the engine names when it passes on a denial; the daemon sends it without any
+/// header of its own.
+fn denying_plugin(answer: &HttpAnswer) -> Option<String> {
+    let text = answer.body.excerpt.as_deref().filter(|_| answer.status == 403)?;
+    let rest = text.trim_start().strip_prefix(r#"{"message":"authorization denied by plugin "#)?;
+    Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_./".contains(*c)).collect())
 }
 
 /// Who answers in the engine's stead, where it shows.
@@ -316,15 +330,8 @@ fn intermediary(
     version: Option<&VersionBody>,
     product: Option<Product>,
 ) -> Option<String> {
-    let plugin = answers.all().filter(|answer| answer.status == 403).find_map(|answer| {
-        let text = answer.body.excerpt.as_deref()?;
-        let (_, rest) = text.split_once("authorization denied by plugin ")?;
-        let name: String =
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_./".contains(*c)).collect();
-        Some(format!("authorization plugin {name}"))
-    });
-    if plugin.is_some() {
-        return plugin;
+    if let Some(name) = answers.all().find_map(denying_plugin) {
+        return Some(format!("authorization plugin {name}"));
     }
     let foreign = answers.all().find(|answer| {
         let server = answer.headers.get("server");
@@ -335,9 +342,10 @@ fn intermediary(
     let name = foreign.headers.get("server").filter(|s| !s.starts_with("Docker/"));
     match (name, version, product) {
         (Some(name), ..) => Some(format!("proxy that calls itself {name}")),
-        (None, ..) if foreign.status >= 400 => {
-            Some(format!("filtering proxy: its own {} where the engine answers JSON", foreign.status))
-        }
+        (None, ..) if foreign.status >= 400 => Some(format!(
+            "filtering proxy: its own {} where the engine answers JSON",
+            foreign.status
+        )),
         _ => None,
     }
 }

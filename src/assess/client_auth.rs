@@ -85,7 +85,8 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
             return (Answer::Yes, Some(EnforcedBy::Tls), how);
         }
         // In TLS 1.3 the client is done before the server has looked at its certificate.
-        if let Some(Exchange { result: ExchangeResult::Unanswered(end), .. }) = tls.exchanges.first()
+        if let Some(Exchange { result: ExchangeResult::Unanswered(end), .. }) =
+            tls.exchanges.first()
             && is_refusal(end)
         {
             let how =
@@ -95,7 +96,7 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
     }
     let answers: Vec<(&str, &HttpAnswer)> = tls_exchanges(observation)
         .filter_map(|exchange| match &exchange.result {
-            ExchangeResult::Answered(answer) => Some((exchange.path.as_str(), answer)),
+            ExchangeResult::Answered(answer) => Some((exchange.path.as_str(), answer.as_ref())),
             ExchangeResult::Unanswered(_) => None,
         })
         .collect();
@@ -111,7 +112,7 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
         return (Answer::Yes, Some(EnforcedBy::Http), how);
     }
     let served = answers.iter().find(|(_, answer)| !refuses_without_certificate(answer));
-    let (path, answer) = served.unwrap_or(&(path, first));
+    let (path, answer) = served.map_or((*path, *first), |(path, answer)| (*path, *answer));
     let how = format!(
         "a CertificateRequest came, and GET {path} without a certificate was answered {}",
         answer.status

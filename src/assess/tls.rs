@@ -15,10 +15,12 @@ pub(super) fn assess(observation: &Observation) -> TlsAssessment {
     let chains = chains(observation);
     let chains_missing = chains.is_empty().then(|| missing(observation, &versions));
     TlsAssessment {
-        versions: versions.into_iter().map(|(version, settled)| (version, support(settled))).collect(),
+        versions: versions
+            .into_iter()
+            .map(|(version, settled)| (version, support(settled)))
+            .collect(),
         negotiated: handshake.and_then(|tls| tls.negotiated.clone()),
-        key_possession: handshake
-            .map_or(KeyPossession::Untested, |tls| tls.key_possession.clone()),
+        key_possession: handshake.map_or(KeyPossession::Untested, |tls| tls.key_possession.clone()),
         client_auth: client_auth::assess(observation),
         chains,
         chains_missing,
@@ -98,7 +100,9 @@ fn missing(observation: &Observation, versions: &BTreeMap<TlsVersion, Settled>) 
     let only_13 = accepts(TlsVersion::Tls13)
         && !TlsVersion::ALL.into_iter().any(|v| v < TlsVersion::Tls13 && accepts(v));
     if only_13 {
-        format!("only TLSv1.3 is accepted, where the chain is encrypted, and the handshake did not complete: {how}")
+        format!(
+            "only TLSv1.3 is accepted, where the chain is encrypted, and the handshake did not complete: {how}"
+        )
     } else {
         format!("no handshake reached the Certificate message: {how}")
     }

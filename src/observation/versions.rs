@@ -75,7 +75,9 @@ impl Evidence {
                 ),
             },
             HelloAnswer::Alert { description, .. } => self.alert(*description, &hello.offered),
-            HelloAnswer::NoAnswer { end: end @ (StreamEnd::Closed { received: 0 } | StreamEnd::Reset) } => {
+            HelloAnswer::NoAnswer {
+                end: end @ (StreamEnd::Closed { received: 0 } | StreamEnd::Reset),
+            } => {
                 for version in &hello.offered {
                     self.dropped.insert(*version, describe(end));
                 }
@@ -147,9 +149,7 @@ impl Evidence {
                 None => Settled::Open(how.clone()),
             };
         }
-        Settled::Open(
-            self.open.get(&version).cloned().unwrap_or_else(|| "not asked".to_owned()),
-        )
+        Settled::Open(self.open.get(&version).cloned().unwrap_or_else(|| "not asked".to_owned()))
     }
 }
 

@@ -58,9 +58,15 @@ pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
 fn shows_docker(answer: &HttpAnswer) -> bool {
     answer.headers.contains_key("api-version")
         || answer.headers.contains_key("libpod-api-version")
-        || answer.headers.get("server").is_some_and(|server| {
-            server.starts_with("Docker/") || server.starts_with("Libpod/")
-        })
+        || answer
+            .headers
+            .get("server")
+            .is_some_and(|server| server.starts_with("Docker/") || server.starts_with("Libpod/"))
+        || answer
+            .body
+            .excerpt
+            .as_deref()
+            .is_some_and(|text| text.starts_with(r#"{"message":"authorization denied by plugin"#))
         || answer.body.version.as_ref().is_some_and(|version| version.api_version.is_some())
 }
 
@@ -95,7 +101,9 @@ pub fn keep(path: &str, result: Result<Answer, StreamEnd>) -> Exchange {
 fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
     let headers: BTreeMap<String, String> = KEPT_HEADERS
         .iter()
-        .filter_map(|name| Some(((*name).to_owned(), bounded_bytes(answer.header(name)?, MAX_TEXT))))
+        .filter_map(|name| {
+            Some(((*name).to_owned(), bounded_bytes(answer.header(name)?, MAX_TEXT)))
+        })
         .collect();
     let json = json_shape(&answer.body);
     let served = answer.status == 200 && json != JsonShape::NotJson;
@@ -103,8 +111,7 @@ fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
         .then(|| small_json(&answer.body))
         .flatten();
     let version = parsed.as_ref().filter(|_| path == VERSION).map(version_body);
-    let engine_id =
-        parsed.as_ref().filter(|_| path == INFO).and_then(|value| text_at(value, "ID"));
+    let engine_id = parsed.as_ref().filter(|_| path == INFO).and_then(|value| text_at(value, "ID"));
     // What the API serves may be private; what refuses or is no Docker API identifies itself.
     let private = served && matches!(path, INFO | NETWORKS | CONTAINERS);
     let excerpt = (!private && version.is_none() && !answer.body.is_empty())

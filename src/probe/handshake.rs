@@ -186,9 +186,9 @@ fn provider() -> Arc<CryptoProvider> {
         let mut provider = aws_lc_rs::default_provider();
         // Classical groups first: a hello that carries an ML-KEM share is over 1,400 bytes, and
         // old servers fail on it. The sort is stable, so the provider's order stands otherwise.
-        provider.kx_groups.sort_by_key(|group| {
-            group.name().as_str().is_none_or(|name| name.contains("MLKEM"))
-        });
+        provider
+            .kx_groups
+            .sort_by_key(|group| group.name().as_str().is_none_or(|name| name.contains("MLKEM")));
         Arc::new(provider)
     }))
 }

@@ -123,9 +123,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
         }
         .await;
         match (self.answer().await, written) {
-            (Err(StreamEnd::Closed { received: 0 }), Err(error)) => {
-                Err(self.end_of(&error))
-            }
+            (Err(StreamEnd::Closed { received: 0 }), Err(error)) => Err(self.end_of(&error)),
             (answer, _) => answer,
         }
     }
@@ -156,9 +154,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
             Framing::Chunked => self.read_chunked(&mut answer).await.err(),
             Framing::UntilClose => self.read_until_close(&mut answer).await.err(),
         };
-        let close = answer
-            .header("connection")
-            .is_some_and(|value| has_token(value, "close"));
+        let close = answer.header("connection").is_some_and(|value| has_token(value, "close"));
         // Bytes past the body would be taken for the next answer.
         let clean = end.is_none() && self.buffer.is_empty();
         if http11 && clean && !close && !matches!(framing, Framing::UntilClose) {

@@ -204,8 +204,5 @@ fn silence_after_a_certificate_request_is_undetermined() {
     };
     let assessment = tls(true, None, vec![exchange]);
     assert_eq!(assessment.api.access, Access::Undetermined);
-    assert_eq!(
-        assessment.tls.unwrap().client_auth.required,
-        crate::assess::Answer::Undetermined
-    );
+    assert_eq!(assessment.tls.unwrap().client_auth.required, crate::assess::Answer::Undetermined);
 }

@@ -1,8 +1,7 @@
 use super::*;
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let headers =
-        headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
+    let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
     Answer::whole(status, headers, body.to_vec())
 }
 
@@ -20,15 +19,15 @@ const REAL: &[u8] =
 fn a_version_is_kept_by_field_and_swapped_types_count_as_absent() {
     let version = kept(VERSION, answer(200, &[], REAL)).body.version.unwrap();
     assert_eq!(version.api_version.as_deref(), Some("1.41"));
-    let swapped = br#"{"Version":["x"],"ApiVersion":1.41,"Components":{"Name":"Engine"},"Platform":3}"#;
+    let swapped =
+        br#"{"Version":["x"],"ApiVersion":1.41,"Components":{"Name":"Engine"},"Platform":3}"#;
     let version = kept(VERSION, answer(200, &[], swapped)).body.version.unwrap();
     assert_eq!(version, VersionBody::default());
 }
 
 #[test]
 fn long_texts_and_lists_are_cut() {
-    let components =
-        vec![serde_json::json!({"Name": "n".repeat(5000), "Version": "v"}); 500];
+    let components = vec![serde_json::json!({"Name": "n".repeat(5000), "Version": "v"}); 500];
     let body = serde_json::json!({"Version": "é".repeat(5000), "Components": components});
     let body = serde_json::to_vec(&body).unwrap();
     assert!(body.len() > MAX_PARSED, "the cap is not what is tested here");

@@ -98,7 +98,7 @@ pub fn plain(answers: &[(&str, u16)]) -> Connection {
                 version: (*path == "/version").then(version_body),
                 ..Body::default()
             },
-        }),
+        })),
     });
     Connection::Plain(PlainConnection { connect_error: None, exchanges: exchanges.collect() })
 }
@@ -199,6 +199,7 @@ pub fn parsed(subject: &str, issuer: &str) -> Certificate {
             present: true,
             dns: vec!["build.example".into()],
             ip: vec![address("10.0.0.6")],
+            more: 0,
         },
         is_ca: self_issued,
         extended_key_usage: (!self_issued).then(|| vec!["serverAuth".into()]),

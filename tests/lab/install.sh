@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs the programs the lab runs (Debian 12, root). Quiet when nothing is missing.
+#
+# Packages such as nginx or docker.io start their service as they are installed, on public addresses and
+# partly on the very ports the lab uses. A policy-rc.d that says no keeps them from starting, with and
+# without systemd; afterwards their units are disabled, so that a reboot does not start them either.
+set -euo pipefail
+
+# program → package
+declare -A PACKAGE_OF=(
+  [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
+  [sshd]=openssh-server [openssl]=openssl [python3]=python3 [java]=default-jdk-headless
+  [curl]=curl
+)
+SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
+  podman-restart.service podman-auto-update.service podman-auto-update.timer
+  nginx.service haproxy.service ssh.service ssh.socket)
+POLICY=/usr/sbin/policy-rc.d
+PATH=$PATH:/usr/sbin:/sbin
+
+missing=()
+for program in "${!PACKAGE_OF[@]}"; do
+  command -v "$program" >/dev/null || missing+=("${PACKAGE_OF[$program]}")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+[ "$(id -u)" -eq 0 ] || { echo "install.sh: missing ${missing[*]}; run as root" >&2; exit 1; }
+command -v apt-get >/dev/null || { echo "install.sh: missing ${missing[*]}, and no apt-get here" >&2; exit 1; }
+
+# Services that were there before are the machine's own: they stay as they are.
+new_services=()
+for service in "${SERVICES[@]}"; do
+  [ -e "/lib/systemd/system/$service" ] || new_services+=("$service")
+done
+
+saved_policy=
+restore_policy() {
+  rm -f "$POLICY"
+  if [ -n "$saved_policy" ]; then mv "$saved_policy" "$POLICY"; fi
+}
+if [ -e "$POLICY" ] || [ -L "$POLICY" ]; then
+  saved_policy=$POLICY.before-lab
+  mv "$POLICY" "$saved_policy"
+fi
+trap restore_policy EXIT
+trap 'exit 130' INT TERM
+printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+chmod 755 "$POLICY"
+
+log=$(mktemp)
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  echo "install.sh: apt-get failed; the end of its output:" >&2
+  tail -n 20 "$log" >&2
+  exit 1
+fi
+rm -f "$log"
+
+for service in "${new_services[@]}"; do
+  [ -e "/lib/systemd/system/$service" ] || continue
+  # Works on the unit files alone, so also where systemd is installed but not running.
+  if command -v systemctl >/dev/null; then systemctl --quiet disable "$service" 2>/dev/null || true; fi
+done
+# Without systemd, the links in /etc/rc?.d decide.
+if command -v update-rc.d >/dev/null; then
+  for script in docker nginx haproxy ssh; do
+    case " ${new_services[*]} " in
+      *" $script.service "*) update-rc.d "$script" disable >/dev/null 2>&1 || true ;;
+    esac
+  done
+fi

@@ -1,0 +1,30 @@
+# HAProxy before the plain dockerd: as a socket proxy that filters, and as the guard that wants certificates.
+# shellcheck shell=bash
+
+haproxy_certificates() {
+  certificate haproxy-verify-required 127.20.0.12 key=rsa:2048
+}
+
+haproxy_start() {
+  cat >"$CONF/haproxy.cfg" <<CONFIG
+global
+  maxconn 200
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend filtered
+  bind 127.20.0.5:2375
+  http-request deny unless { path_reg ^(/v[0-9.]+)?/(_ping|version)$ }
+  default_backend docker
+frontend verify-required
+  bind 127.20.0.12:2376 ssl crt $CERTS/haproxy-verify-required.pem ca-file $CERTS/root.crt verify required ssl-min-ver TLSv1.2
+  default_backend docker
+backend docker
+  server docker 127.20.0.1:2375
+CONFIG
+  start haproxy haproxy -db -f "$CONF/haproxy.cfg"
+  ready_when haproxy answers 200 http://127.20.0.5:2375/_ping
+  ready_when haproxy accepts 127.20.0.12 2376
+}

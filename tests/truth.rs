@@ -1,0 +1,125 @@
+//! The lab's truth table, whole, against the real program: real daemons, proxies and TLS servers.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// One scan over every endpoint of the table.
+#[test]
+fn the_truth_table_holds() {
+    let Some(truth) = running_lab() else { return };
+    let targets: Vec<String> = truth.iter().map(target).collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .args(["scan", "--format", "json", "--rate", "max"])
+        .args(&targets)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    crate::schema::assert_valid(&report);
+
+    let mut wrong = Vec::new();
+    for server in &truth {
+        let name = server["name"].as_str().unwrap();
+        let id = format!("tcp/{}", target(server));
+        let endpoints = report["endpoints"].as_array().unwrap();
+        let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint["id"] == id) else {
+            wrong.push(format!("{name}: not in the report"));
+            continue;
+        };
+        wrong.extend(differences(&server["expect"], endpoint).map(|text| format!("{name}: {text}")));
+    }
+    assert_eq!(report["endpoints"].as_array().unwrap().len(), truth.len(), "no more, no less");
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The table, if the lab runs. Otherwise a line in the output says that it does not, and under
+/// `make test` that is a failure.
+fn running_lab() -> Option<Vec<Value>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let status = Command::new(root.join("tests/lab/lab.sh")).arg("status").output().unwrap();
+    if !status.status.success() {
+        assert!(
+            std::env::var_os("DOCKSWEEP_LAB").is_none(),
+            "the lab does not run: {}",
+            String::from_utf8_lossy(&status.stderr)
+        );
+        // Past the capture of the test harness, so that it is seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED the lab's truth table: no lab is running; `make test` starts it"
+        );
+        return None;
+    }
+    let table: PathBuf = root.join("tests/lab/truth.json");
+    let truth: Vec<Value> = serde_json::from_slice(&std::fs::read(table).unwrap()).unwrap();
+    let ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
+    if !ipv6 {
+        let _ = writeln!(std::io::stderr(), "SKIPPED the lab's IPv6 servers: no ::1 here");
+    }
+    Some(truth.into_iter().filter(|server| ipv6 || server["address"] != "::1").collect())
+}
+
+fn target(server: &Value) -> String {
+    let address: std::net::IpAddr = server["address"].as_str().unwrap().parse().unwrap();
+    let port = u16::try_from(server["port"].as_u64().unwrap()).unwrap();
+    std::net::SocketAddr::new(address, port).to_string()
+}
+
+fn differences<'a>(expect: &'a Value, endpoint: &'a Value) -> impl Iterator<Item = String> + 'a {
+    let tls = &endpoint["tls"];
+    let mut pairs: Vec<(String, Value, Value)> = vec![
+        ("transport".into(), expect["transport"].clone(), endpoint["transport"].clone()),
+        ("access".into(), expect["access"].clone(), endpoint["api"]["access"].clone()),
+        ("product".into(), expect["product"].clone(), endpoint["api"]["product"].clone()),
+        ("findings".into(), expect["findings"].clone(), rules(endpoint)),
+    ];
+    for (rule, severity) in expect["severities"].as_object().into_iter().flatten() {
+        let found = endpoint["findings"].as_array().unwrap().iter().find(|f| f["rule"] == *rule);
+        let found = found.map_or(Value::Null, |finding| finding["severity"].clone());
+        pairs.push((format!("severity of {rule}"), severity.clone(), found));
+    }
+    for (key, value) in expect["client_auth"].as_object().into_iter().flatten() {
+        pairs.push((format!("client_auth.{key}"), value.clone(), tls["client_auth"][key].clone()));
+    }
+    for (version, status) in expect["versions"].as_object().into_iter().flatten() {
+        let seen = &tls["versions"][version];
+        pairs.push((format!("{version} ({})", seen["reason"]), status.clone(), seen["status"].clone()));
+    }
+    let leaf = &tls["chains"][0]["certificates"][0];
+    for (key, value) in expect["leaf"].as_object().into_iter().flatten() {
+        let seen = match key.as_str() {
+            "key_algorithm" => &leaf["key"]["algorithm"],
+            "key_bits" => &leaf["key"]["bits"],
+            other => &leaf[other],
+        };
+        pairs.push((format!("leaf.{key}"), value.clone(), seen.clone()));
+    }
+    if let Some(length) = expect.get("chain_length") {
+        let chain = tls["chains"][0]["certificates"].as_array().map_or(0, Vec::len);
+        pairs.push(("chain length".into(), length.clone(), chain.into()));
+    }
+    let bound = expect["max_connections"].as_u64().filter(|bound| {
+        endpoint["connections"].as_u64().unwrap() > *bound
+    });
+    pairs
+        .into_iter()
+        .filter(|(_, expected, seen)| expected != seen)
+        .map(|(what, expected, seen)| format!("{what}: expected {expected}, got {seen}"))
+        .chain(bound.map(|bound| format!("{} connections, promised {bound}", endpoint["connections"])))
+}
+
+fn rules(endpoint: &Value) -> Value {
+    let mut rules: Vec<&str> = endpoint["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["rule"].as_str().unwrap())
+        .collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules.into()
+}
