@@ -23,3 +23,20 @@ pub enum CheckStatus {
     Unknown,
     NotApplicable,
 }
+impl Baseline {
+    pub fn new(
+        _o: &crate::observation::Observation,
+        _a: &crate::assess::Assessment,
+        _f: &[crate::finding::Finding],
+    ) -> Self {
+        let check = || Check { status: CheckStatus::Unknown, reason: String::new() };
+        Self {
+            socket_not_exposed: check(),
+            tls: check(),
+            rootless: check(),
+            up_to_date: check(),
+            icc_disabled: check(),
+            userns_remap: check(),
+        }
+    }
+}

@@ -16,6 +16,7 @@ use crate::probe::http::HttpLimits;
 use crate::probe::stream::Dialer;
 use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
+use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
 
 /// Everything a scan needs but the addresses of its names.
@@ -90,6 +91,8 @@ impl ConfigError {
 const CONCURRENCY: usize = 4096;
 /// Endpoints probed at once.
 const PARALLEL_ENDPOINTS: usize = 256;
+/// Descriptors for the program itself: standard streams, reports, the runtime's own.
+const OTHER_DESCRIPTORS: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Config {
@@ -112,8 +115,11 @@ impl Config {
         if asked == 0 {
             return Err(ConfigError::Concurrency);
         }
-        let descriptors = limits::raise_descriptor_limit();
-        let parallel_endpoints = PARALLEL_ENDPOINTS.min(descriptors / 4).max(1);
+        let descriptors = limits::raise_open_files();
+        let parallel_endpoints = match descriptors {
+            Some(limit) => PARALLEL_ENDPOINTS.min(usize::try_from(limit / 4).unwrap_or(1)).max(1),
+            None => PARALLEL_ENDPOINTS,
+        };
         let on_terminal = std::io::stderr().is_terminal();
         Ok(Self {
             targets,
@@ -121,10 +127,15 @@ impl Config {
             described,
             sweep: SweepConfig {
                 rate,
-                concurrency: limits::concurrency(asked, descriptors, parallel_endpoints),
+                concurrency: limits::concurrency_that_fits(
+                    asked,
+                    descriptors,
+                    parallel_endpoints as u64 + OTHER_DESCRIPTORS,
+                ),
                 timeout: args.timeout,
                 retries: args.retries,
                 seed: args.seed.unwrap_or_else(random_seed),
+                shard: Shard::WHOLE,
                 source_ip: args.source_ip,
                 interface: args.interface.clone(),
             },

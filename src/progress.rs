@@ -34,7 +34,10 @@ impl Display {
                 let counts = progress.sweep.counts();
                 let seconds = started.elapsed().as_secs_f64().max(0.001);
                 let rate = counts.sent as f64 / seconds;
-                drawn.set_position(progress.sweep.done().min(probes));
+                let round = progress.sweep.round();
+                // Silence is asked again, which makes the way longer than it looked at first.
+                drawn.set_length(probes + if round.round > 0 { round.probes } else { 0 });
+                drawn.set_position(round.begun + if round.round > 0 { probes } else { 0 });
                 drawn.set_message(format!(
                     "{rate:.0}/s  {} open  {} judged",
                     counts.open,

@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::assess::{Access, assess};
+use crate::assess::assess;
 use crate::baseline::Baseline;
 use crate::observation::{Endpoint, Observation};
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
 use crate::rules;
-use crate::sweep::{OpenPort, SweepConfig, SweepOutcome, SweepProgress, connect};
+use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
 
 /// What to scan and how; validated.
@@ -78,23 +78,23 @@ pub async fn run(
     progress: &Progress,
     stop: CancellationToken,
     mut judged: impl FnMut(&v1::Endpoint),
-) -> std::io::Result<ScanOutcome> {
+) -> Result<ScanOutcome, SweepError> {
     let (open_ports, mut found) = mpsc::channel(QUEUE);
-    let sweep = connect::sweep(
+    let sweeping = sweep(
         Arc::clone(&config.targets),
         config.sweep.clone(),
         Arc::clone(&progress.sweep),
         stop.clone(),
         open_ports,
     );
-    let mut sweep = Box::pin(sweep);
+    let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
-    let mut probes = JoinSet::new();
+    let mut probes: JoinSet<Box<v1::Endpoint>> = JoinSet::new();
     let mut collected = Collected::default();
     let mut drained = false;
     loop {
         tokio::select! {
-            outcome = &mut sweep, if swept.is_none() => swept = Some(outcome?),
+            outcome = &mut sweeping, if swept.is_none() => swept = Some(outcome?),
             Some(probed) = probes.join_next(), if !probes.is_empty() => match probed {
                 Ok(endpoint) => {
                     progress.judged.fetch_add(1, Relaxed);
@@ -122,7 +122,7 @@ pub async fn run(
     }
     let sweep = match swept {
         Some(outcome) => outcome,
-        None => sweep.await?,
+        None => sweeping.await?,
     };
     Ok(collected.outcome(sweep))
 }
@@ -145,7 +145,7 @@ pub fn judge(observation: &Observation) -> v1::Endpoint {
 }
 
 fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
-    let names = config.targets.names(port.address.ip());
+    let names = config.targets.names(port.address.ip()).to_vec();
     let sni = config.sni.clone().or_else(|| names.first().cloned());
     Endpoint { address: port.address.ip(), port: port.address.port(), names, sni }
 }
@@ -204,7 +204,7 @@ impl Collected {
 
 fn is_mute(endpoint: &v1::Endpoint) -> bool {
     endpoint.transport == v1::Transport::Undetermined
-        && endpoint.api.access == v1::Access::from(Access::Undetermined)
+        && endpoint.api.access == v1::Access::Undetermined
 }
 
 fn network(address: IpAddr) -> (IpAddr, u8) {

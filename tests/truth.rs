@@ -30,7 +30,8 @@ fn the_truth_table_holds() {
             wrong.push(format!("{name}: not in the report"));
             continue;
         };
-        wrong.extend(differences(&server["expect"], endpoint).map(|text| format!("{name}: {text}")));
+        wrong
+            .extend(differences(&server["expect"], endpoint).map(|text| format!("{name}: {text}")));
     }
     assert_eq!(report["endpoints"].as_array().unwrap().len(), truth.len(), "no more, no less");
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
@@ -87,7 +88,11 @@ fn differences<'a>(expect: &'a Value, endpoint: &'a Value) -> impl Iterator<Item
     }
     for (version, status) in expect["versions"].as_object().into_iter().flatten() {
         let seen = &tls["versions"][version];
-        pairs.push((format!("{version} ({})", seen["reason"]), status.clone(), seen["status"].clone()));
+        pairs.push((
+            format!("{version} ({})", seen["reason"]),
+            status.clone(),
+            seen["status"].clone(),
+        ));
     }
     let leaf = &tls["chains"][0]["certificates"][0];
     for (key, value) in expect["leaf"].as_object().into_iter().flatten() {
@@ -102,14 +107,16 @@ fn differences<'a>(expect: &'a Value, endpoint: &'a Value) -> impl Iterator<Item
         let chain = tls["chains"][0]["certificates"].as_array().map_or(0, Vec::len);
         pairs.push(("chain length".into(), length.clone(), chain.into()));
     }
-    let bound = expect["max_connections"].as_u64().filter(|bound| {
-        endpoint["connections"].as_u64().unwrap() > *bound
-    });
+    let bound = expect["max_connections"]
+        .as_u64()
+        .filter(|bound| endpoint["connections"].as_u64().unwrap() > *bound);
     pairs
         .into_iter()
         .filter(|(_, expected, seen)| expected != seen)
         .map(|(what, expected, seen)| format!("{what}: expected {expected}, got {seen}"))
-        .chain(bound.map(|bound| format!("{} connections, promised {bound}", endpoint["connections"])))
+        .chain(
+            bound.map(|bound| format!("{} connections, promised {bound}", endpoint["connections"])),
+        )
 }
 
 fn rules(endpoint: &Value) -> Value {

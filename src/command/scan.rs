@@ -20,7 +20,7 @@ use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::resolve::{Resolved, resolve};
 use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
-use crate::sweep::limits;
+use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
@@ -50,7 +50,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         return Err(nothing_to_scan());
     }
     if config.warnings {
-        warn_of(&targets);
+        warn_of(&targets, config.sweep.rate);
     }
     let mut report = head(&config.described, &targets, &config.sweep, started_at);
     report.vantage = v1::Vantage {
@@ -81,7 +81,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         }
     });
     let outcome = tokio::select! {
-        outcome = running => outcome.map_err(|error| Failure::failed(format!("the sweep cannot run: {error}")))?,
+        outcome = running => outcome.map_err(|error| Failure::error(&error))?,
         () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
     };
     drop(display);
@@ -110,7 +110,11 @@ fn exit_code(report: &Report, fail_on: Option<Severity>) -> ExitCode {
 
 /// Names the set of rules by the program that holds it, and the facts that it reads.
 fn rules_version() -> String {
-    format!("{}+observation.{OBSERVATION_VERSION}.rules.{}", env!("CARGO_PKG_VERSION"), rules::ALL.len())
+    format!(
+        "{}+observation.{OBSERVATION_VERSION}.rules.{}",
+        env!("CARGO_PKG_VERSION"),
+        rules::ALL.len()
+    )
 }
 
 fn open_reporters(
@@ -129,30 +133,33 @@ fn open_reporters(
     Ok(reporters)
 }
 
+/// Names asked of the resolver at once.
+const LOOKUPS: usize = 64;
+
 async fn resolved(
     mut list: TargetList,
     ports: &Ports,
 ) -> Result<(Arc<TargetSet>, Vec<v1::Unresolved>), Failure> {
     let names = list.names().to_vec();
-    let Resolved { addresses, unresolved } = resolve(&names).await;
+    let Resolved { addresses, unresolved } = resolve(&names, LOOKUPS).await;
     for (named, address) in addresses {
         list.add_resolved(&named, address);
     }
     let unresolved = unresolved
         .into_iter()
-        .map(|(named, reason)| v1::Unresolved { name: named.name, reason })
+        .map(|unresolved| v1::Unresolved { name: unresolved.name, reason: unresolved.reason })
         .collect();
     Ok((Arc::new(list.into_set(ports)?), unresolved))
 }
 
-fn warn_of(targets: &TargetSet) {
+fn warn_of(targets: &TargetSet, rate: Rate) {
     let public = targets.public_ranges();
     if let Some(first) = public.first() {
         let more = public.len() - 1;
         let others = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
         warn(&format!("{first}{others} are public addresses: scan only what is yours"));
     }
-    if let Some(warning) = limits::conntrack_warning(targets.probes_off_loopback()) {
+    if let Some(warning) = limits::conntrack_warning(targets, rate) {
         warn(&warning);
     }
 }
@@ -161,7 +168,7 @@ fn warn_of(targets: &TargetSet) {
 fn head(
     described: &Described,
     targets: &TargetSet,
-    sweep: &crate::sweep::SweepConfig,
+    sweep: &SweepConfig,
     started_at: Timestamp,
 ) -> v1::Scan {
     v1::Scan {
@@ -194,7 +201,7 @@ fn finished(
 ) -> Report {
     scan.finished_at = Timestamp::now();
     scan.counts = outcome.counts();
-    scan.incomplete_reason = reason.or(outcome.sweep.incomplete_reason.clone());
+    scan.incomplete_reason = reason.or(outcome.sweep.stopped.map(|stopped| stopped.to_string()));
     scan.complete = scan.incomplete_reason.is_none();
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(outcome.notes);
@@ -259,7 +266,7 @@ fn dry_run(config: Config) -> Result<ExitCode, Failure> {
         _ => {}
     }
     if config.warnings {
-        warn_of(&targets);
+        warn_of(&targets, config.sweep.rate);
     }
     Ok(ExitCode::Done)
 }
