@@ -1,5 +1,6 @@
 //! The integration tests, a module a subject.
 
+mod cli;
 mod hostile;
 mod recorded;
 mod replay;
