@@ -4,6 +4,7 @@
 //! `scan` wires it. ARCHITECTURE.md has the map.
 
 pub mod assess;
+pub mod baseline;
 pub mod certificate;
 pub mod finding;
 pub mod observation;
