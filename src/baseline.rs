@@ -1,8 +1,20 @@
-//! The six questions of the baseline, each answered with a reason.
+//! Six questions that are asked of every Docker host, each answered or not, with the reason.
+//!
+//! Pure, and coarser than the rules: a rule says what is wrong, a check says whether a standard
+//! is met. What was not seen is `unknown`, never a pass.
+
+use crate::assess::{
+    Access, Answer, Assessment, DockerApi, SupportStatus, TlsAssessment, Transport, Verified,
+};
+use crate::certificate::Certificate;
+use crate::finding::{Finding, Severity};
+use crate::observation::{Observation, TlsVersion};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baseline {
+    /// No stranger can speak to the API.
     pub socket_not_exposed: Check,
+    /// TLS 1.2 or later only, client certificates enforced, sound certificates.
     pub tls: Check,
     pub rootless: Check,
     pub up_to_date: Check,
@@ -16,27 +28,315 @@ pub struct Check {
     pub reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CheckStatus {
     Pass,
     Fail,
     Unknown,
     NotApplicable,
 }
-impl Baseline {
-    pub fn new(
-        _o: &crate::observation::Observation,
-        _a: &crate::assess::Assessment,
-        _f: &[crate::finding::Finding],
-    ) -> Self {
-        let check = || Check { status: CheckStatus::Unknown, reason: String::new() };
-        Self {
-            socket_not_exposed: check(),
-            tls: check(),
-            rootless: check(),
-            up_to_date: check(),
-            icc_disabled: check(),
-            userns_remap: check(),
+
+impl Check {
+    fn new(status: CheckStatus, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+}
+
+/// Judges one endpoint; `findings` are those of the rules on the same assessment.
+pub fn baseline(
+    observation: &Observation,
+    assessment: &Assessment,
+    findings: &[Finding],
+) -> Baseline {
+    let engine = engine(assessment);
+    Baseline {
+        socket_not_exposed: cut_short(socket_not_exposed(assessment), observation),
+        tls: cut_short(tls_check(assessment, findings), observation),
+        rootless: engine.clone(),
+        up_to_date: engine.clone(),
+        icc_disabled: engine.clone(),
+        userns_remap: engine,
+    }
+}
+
+fn socket_not_exposed(assessment: &Assessment) -> Check {
+    if let Some(check) = without_docker(assessment) {
+        return check;
+    }
+    let reason = &assessment.api.reason;
+    let verified = assessment.tls.as_ref().map(|tls| tls.client_auth.verified);
+    match (assessment.api.access, verified) {
+        (Access::Undetermined, _) => Check::new(CheckStatus::Unknown, reason),
+        (Access::ClientCertificateRequired, Some(Verified::No)) => Check::new(
+            CheckStatus::Fail,
+            format!("a certificate that nobody vouches for is let in as well: {reason}"),
+        ),
+        (Access::ClientCertificateRequired, Some(Verified::Yes)) => Check::new(
+            CheckStatus::Pass,
+            format!("only with a client certificate, and not with any: {reason}"),
+        ),
+        (Access::ClientCertificateRequired, _) => Check::new(
+            CheckStatus::Pass,
+            format!(
+                "only with a client certificate; whether one from a stranger's own CA would be \
+                 refused was not tested: {reason}"
+            ),
+        ),
+        (Access::Open, _) => Check::new(CheckStatus::Fail, format!("open to anyone: {reason}")),
+        (Access::Filtered, _) => Check::new(CheckStatus::Fail, format!("partly open: {reason}")),
+        (Access::Denied, _) => Check::new(
+            CheckStatus::Fail,
+            format!("reachable without a client certificate, though it refuses: {reason}"),
+        ),
+        (Access::NotDocker, _) => not_docker(),
+    }
+}
+
+/// Fails on what is wrong, all of it; else is unknown for what was not seen; else passes.
+fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
+    if let Some(check) = without_docker(assessment) {
+        return check;
+    }
+    let Some(tls) = &assessment.tls else {
+        return match assessment.transport {
+            Transport::Plain => Check::new(CheckStatus::Fail, "plain HTTP"),
+            _ => Check::new(CheckStatus::Unknown, &assessment.api.reason),
+        };
+    };
+    let mut wrong = wrong_versions(tls);
+    let mut unknown = unknown_versions(tls);
+    let reason = &tls.client_auth.reason;
+    match tls.client_auth.required {
+        Answer::Yes if tls.client_auth.verified == Verified::No => {
+            wrong.push(format!("any client certificate is let in: {reason}"));
+        }
+        Answer::Yes => {}
+        Answer::No => wrong.push(format!("client certificates are not enforced: {reason}")),
+        Answer::Undetermined => {
+            unknown.push(format!("whether client certificates are enforced: {reason}"));
+        }
+    }
+    wrong.extend(certificate_findings(findings));
+    unknown.extend(unknown_certificates(tls));
+    if !wrong.is_empty() {
+        return Check::new(CheckStatus::Fail, wrong.join("; "));
+    }
+    if !unknown.is_empty() {
+        return Check::new(CheckStatus::Unknown, unknown.join("; "));
+    }
+    Check::new(
+        CheckStatus::Pass,
+        "TLS 1.2 or later only, client certificates enforced, no certificate finding of medium or \
+         worse",
+    )
+}
+
+fn wrong_versions(tls: &TlsAssessment) -> Vec<String> {
+    TlsVersion::ALL
+        .into_iter()
+        .filter(|version| *version < TlsVersion::Tls12)
+        .filter_map(|version| {
+            let support = tls.versions.get(&version)?;
+            (support.status == SupportStatus::Accepted)
+                .then(|| format!("{version} accepted: {}", support.reason))
+        })
+        .collect()
+}
+
+fn unknown_versions(tls: &TlsAssessment) -> Vec<String> {
+    let status = |version: TlsVersion| tls.versions.get(&version).map(|support| support.status);
+    let mut unknown: Vec<String> = TlsVersion::ALL
+        .into_iter()
+        .filter(|version| *version < TlsVersion::Tls12)
+        .filter(|version| matches!(status(*version), None | Some(SupportStatus::Undetermined)))
+        .map(|version| {
+            let reason = tls.versions.get(&version).map_or("not asked", |s| s.reason.as_str());
+            format!("whether {version} is accepted: {reason}")
+        })
+        .collect();
+    let modern = [TlsVersion::Tls12, TlsVersion::Tls13];
+    if !modern.into_iter().any(|version| status(version) == Some(SupportStatus::Accepted)) {
+        unknown.push("neither TLS 1.2 nor 1.3 was seen to be accepted".to_owned());
+    }
+    unknown
+}
+
+/// Rules on certificates and keys, by name, in the order of the findings.
+fn certificate_findings(findings: &[Finding]) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for finding in findings {
+        let about = finding.rule.starts_with("cert-") || finding.rule.starts_with("key-");
+        let text = format!("{} ({})", finding.rule, finding.severity);
+        if about && finding.severity >= Severity::Medium && !named.contains(&text) {
+            named.push(text);
+        }
+    }
+    named
+}
+
+fn unknown_certificates(tls: &TlsAssessment) -> Vec<String> {
+    if tls.chains.iter().all(|chain| chain.certificates.is_empty()) {
+        let because = tls.chains_missing.as_deref().unwrap_or("none was seen");
+        return vec![format!("the server's certificate: {because}")];
+    }
+    tls.chains
+        .iter()
+        .flat_map(|chain| &chain.certificates)
+        .filter_map(|certificate| match certificate {
+            Certificate::Parsed(_) => None,
+            Certificate::Unparsable { because, .. } => {
+                Some(format!("a certificate that cannot be read: {because}"))
+            }
+        })
+        .take(1)
+        .collect()
+}
+
+/// What only the engine itself could say.
+fn engine(assessment: &Assessment) -> Check {
+    without_docker(assessment)
+        .unwrap_or_else(|| Check::new(CheckStatus::Unknown, "the engine's /info was not read"))
+}
+
+/// The answer to every question where no Docker API was seen.
+fn without_docker(assessment: &Assessment) -> Option<Check> {
+    match (&assessment.api.docker, assessment.api.access) {
+        (DockerApi::NotSeen, Access::Undetermined) => {
+            Some(Check::new(CheckStatus::Unknown, &assessment.api.reason))
+        }
+        (DockerApi::NotSeen, _) | (_, Access::NotDocker) => Some(not_docker()),
+        _ => None,
+    }
+}
+
+fn not_docker() -> Check {
+    Check::new(CheckStatus::NotApplicable, "not a Docker API")
+}
+
+/// An unknown that comes from a probe that had to stop says so.
+fn cut_short(mut check: Check, observation: &Observation) -> Check {
+    if check.status == CheckStatus::Unknown
+        && let Some(why) = &observation.cut_short
+    {
+        check.reason = format!("{}; the probe stopped early: {why}", check.reason);
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixture::*;
+    use crate::rules::judge;
+
+    fn of(assessment: &Assessment) -> Baseline {
+        let findings = judge(&observation(), assessment, now()).findings;
+        baseline(&observation(), assessment, &findings)
+    }
+
+    #[test]
+    fn a_hardened_daemon_passes_what_can_be_seen() {
+        let mut assessment = hardened();
+        let found = of(&assessment);
+        assert_eq!(found.socket_not_exposed.status, CheckStatus::Pass);
+        assert!(found.socket_not_exposed.reason.contains("not tested"));
+        assert_eq!(found.tls.status, CheckStatus::Pass);
+        for check in [found.rootless, found.up_to_date, found.icc_disabled, found.userns_remap] {
+            assert_eq!(check.status, CheckStatus::Unknown);
+            assert_eq!(check.reason, "the engine's /info was not read");
+        }
+        client_auth(&mut assessment).verified = Verified::Yes;
+        assert!(!of(&assessment).socket_not_exposed.reason.contains("not tested"));
+        client_auth(&mut assessment).verified = Verified::No;
+        assert_eq!(of(&assessment).socket_not_exposed.status, CheckStatus::Fail);
+        assert_eq!(of(&assessment).tls.status, CheckStatus::Fail);
+    }
+
+    #[test]
+    fn what_answers_strangers_fails() {
+        for access in [Access::Open, Access::Filtered, Access::Denied] {
+            let mut assessment = open_plain();
+            assessment.api.access = access;
+            let found = of(&assessment);
+            assert_eq!(found.socket_not_exposed.status, CheckStatus::Fail);
+            assert_eq!(found.tls, Check::new(CheckStatus::Fail, "plain HTTP"));
+        }
+        let found = of(&open_tls());
+        assert_eq!(found.tls.status, CheckStatus::Fail);
+        assert!(found.tls.reason.contains("not enforced: no CertificateRequest"));
+    }
+
+    #[test]
+    fn old_versions_and_bad_certificates_fail() {
+        let mut assessment = with_chain([root()]);
+        let versions = &mut tls(&mut assessment).versions;
+        versions.get_mut(&TlsVersion::Tls10).unwrap().status = SupportStatus::Accepted;
+        versions.get_mut(&TlsVersion::Tls11).unwrap().status = SupportStatus::Undetermined;
+        let check = of(&assessment).tls;
+        assert_eq!(check.status, CheckStatus::Fail);
+        for part in ["TLSv1.0 accepted", "cert-self-signed (medium)", "cert-is-ca (medium)"] {
+            assert!(check.reason.contains(part), "{}", check.reason);
+        }
+        assert!(!check.reason.contains("cert-no-san"), "that one is low");
+        assert!(!check.reason.contains("TLSv1.1"), "what fails fails");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_unknown() {
+        let unknown = |change: fn(&mut Assessment), text: &str| {
+            let mut assessment = hardened();
+            change(&mut assessment);
+            let check = of(&assessment).tls;
+            assert_eq!(check.status, CheckStatus::Unknown, "{}", check.reason);
+            assert!(check.reason.contains(text), "{}", check.reason);
+        };
+        unknown(
+            |a| client_auth(a).required = Answer::Undetermined,
+            "whether client certificates are enforced",
+        );
+        unknown(
+            |a| {
+                tls(a).chains.clear();
+                tls(a).chains_missing = Some("hidden".into());
+            },
+            "certificate: hidden",
+        );
+        unknown(|a| tls(a).chains[0].certificates.push(unparsable()), "it is garbage");
+        unknown(
+            |a| {
+                tls(a).versions.remove(&TlsVersion::Ssl3);
+            },
+            "whether SSLv3 is accepted: not asked",
+        );
+        unknown(
+            |a| {
+                for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+                    tls(a).versions.get_mut(&version).unwrap().status = SupportStatus::Undetermined;
+                }
+            },
+            "neither TLS 1.2 nor 1.3",
+        );
+
+        let mut assessment = open_plain();
+        assessment.api.docker = DockerApi::NotSeen;
+        assessment.api.access = Access::Undetermined;
+        assessment.transport = Transport::Undetermined;
+        let mut observation = observation();
+        observation.cut_short = Some("out of time".into());
+        let found = baseline(&observation, &assessment, &[]);
+        assert_eq!(found.rootless.status, CheckStatus::Unknown);
+        assert_eq!(found.socket_not_exposed.status, CheckStatus::Unknown);
+        assert!(found.socket_not_exposed.reason.ends_with("stopped early: out of time"));
+    }
+
+    #[test]
+    fn nothing_applies_to_what_is_not_docker() {
+        let mut assessment = open_tls();
+        assessment.api.docker = DockerApi::NotSeen;
+        assessment.api.access = Access::NotDocker;
+        let found = of(&assessment);
+        for check in [found.socket_not_exposed, found.tls, found.rootless, found.userns_remap] {
+            assert_eq!(check.status, CheckStatus::NotApplicable);
         }
     }
 }

@@ -1,10 +1,18 @@
 //! The registry of rules. A rule is a row in `ALL` and a pure function beside its text; the
 //! pipeline asks `judge`, the reports only see findings.
 
+mod address;
+mod certificate;
+mod client_auth;
+mod exposure;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod tls;
+
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::assess::Assessment;
+use crate::assess::{Access, Assessment};
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
 
@@ -65,6 +73,11 @@ impl Violation {
         self
     }
 
+    pub fn remediation(mut self, remediation: impl Into<String>) -> Self {
+        self.remediation = Some(remediation.into());
+        self
+    }
+
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
@@ -75,10 +88,39 @@ impl Verdict {
     pub fn found(evidence: impl Into<String>) -> Self {
         Self::Found(vec![Violation::new(evidence)])
     }
+
+    pub fn undetermined(because: impl Into<String>) -> Self {
+        Self::Undetermined { because: because.into() }
+    }
 }
 
 /// Every rule of one endpoint, in the order in which `docksweep rules` lists them.
-pub static ALL: &[&Rule] = &[];
+pub static ALL: &[&Rule] = &[
+    &exposure::API_UNAUTHENTICATED_PLAINTEXT,
+    &exposure::API_UNAUTHENTICATED_TLS,
+    &exposure::API_FILTERED,
+    &exposure::API_PLAINTEXT_DENIED,
+    &exposure::API_DENIED_NO_CLIENT_CERT,
+    &exposure::API_EXPOSED,
+    &tls::TLS_VERSION_SSL3,
+    &tls::TLS_VERSION_1_0,
+    &tls::TLS_VERSION_1_1,
+    &tls::TLS_NO_VERSION_1_3,
+    &client_auth::CLIENT_CERT_NOT_REQUESTED,
+    &client_auth::CLIENT_CERT_OPTIONAL,
+    &certificate::issuer::CERT_SELF_SIGNED,
+    &certificate::issuer::CERT_PRIVATE_ROOT,
+    &certificate::validity::CERT_EXPIRED,
+    &certificate::validity::CERT_NOT_YET_VALID,
+    &certificate::validity::CERT_EXPIRING,
+    &certificate::strength::CERT_KEY_WEAK,
+    &certificate::strength::CERT_SIGNATURE_WEAK,
+    &certificate::name::CERT_NO_SAN,
+    &certificate::name::CERT_NAME_MISMATCH,
+    &certificate::role::CERT_IS_CA,
+    &certificate::validity::CERT_LONG_LIVED,
+    &certificate::role::CERT_ALSO_CLIENT_AUTH,
+];
 
 /// What all rules together say of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +179,106 @@ fn finding_id(rule: &str, endpoint: &str, subject: Option<&str>) -> String {
     }
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
-pub fn grade(_f: &[Finding], _a: crate::assess::Access) -> Option<crate::report::v1::Grade> {
-    None
+
+/// An endpoint in one letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Grade {
+    A,
+    B,
+    C,
+    D,
+    F,
+}
+
+impl Grade {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::C => "C",
+            Self::D => "D",
+            Self::F => "F",
+        }
+    }
+}
+
+/// The grade of the worst finding; `None` while access is undetermined, for then the worst may be
+/// what was not seen.
+pub fn grade(findings: &[Finding], access: Access) -> Option<Grade> {
+    if access == Access::Undetermined {
+        return None;
+    }
+    Some(match findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Critical) => Grade::F,
+        Some(Severity::High) => Grade::D,
+        Some(Severity::Medium) => Grade::C,
+        Some(Severity::Low) => Grade::B,
+        Some(Severity::Info) | None => Grade::A,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::fixture;
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_texts_are_whole() {
+        let names: BTreeSet<_> = ALL.iter().map(|rule| rule.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for rule in ALL {
+            let name = rule.name;
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)), "{name}");
+            assert!(!rule.title.ends_with('.'), "{name}: a title is no sentence");
+            for text in [rule.why, rule.detection] {
+                assert!(text.len() > 40 && text.ends_with('.'), "{name}: {text}");
+                assert!(!text.contains("  "), "{name}: {text}");
+            }
+            assert!(rule.remediation.len() > 40, "{name}");
+            assert!(!rule.references.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_hardened_daemon_breaks_nothing_worse_than_info() {
+        let judgement = judge(&fixture::observation(), &fixture::hardened(), fixture::now());
+        assert_eq!(judgement.undetermined, []);
+        let findings: Vec<_> =
+            judgement.findings.iter().map(|found| (found.rule, found.severity)).collect();
+        assert_eq!(
+            findings,
+            [("api-exposed", Severity::Info), ("cert-private-root", Severity::Info)]
+        );
+        assert!(judgement.passed.contains(&"cert-expired"));
+        assert!(judgement.passed.contains(&"tls-version-1.1"));
+    }
+
+    #[test]
+    fn findings_are_worst_first_and_their_ids_stay() {
+        let judge = || judge(&fixture::observation(), &fixture::open_plain(), fixture::now());
+        let judgement = judge();
+        let order: Vec<_> = judgement.findings.iter().map(|found| found.rule).collect();
+        assert_eq!(order, ["api-unauthenticated-plaintext", "api-exposed"]);
+        assert_eq!(judgement, judge());
+        assert_eq!(judgement.findings[0].id.len(), 16);
+        assert_ne!(judgement.findings[0].id, judgement.findings[1].id);
+    }
+
+    #[test]
+    fn the_worst_finding_grades() {
+        let judgement = judge(&fixture::observation(), &fixture::open_plain(), fixture::now());
+        assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));
+        assert_eq!(grade(&judgement.findings[1..], Access::Filtered), Some(Grade::B));
+        assert_eq!(grade(&[], Access::NotDocker), Some(Grade::A));
+        assert_eq!(grade(&judgement.findings, Access::Undetermined), None);
+        let mut finding = judgement.findings[0].clone();
+        for (severity, expected) in
+            [(Severity::High, Grade::D), (Severity::Medium, Grade::C), (Severity::Info, Grade::A)]
+        {
+            finding.severity = severity;
+            assert_eq!(grade(std::slice::from_ref(&finding), Access::Open), Some(expected));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::assess::assess;
-use crate::baseline::Baseline;
+use crate::baseline::baseline;
 use crate::observation::{Endpoint, Observation};
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
@@ -132,8 +132,8 @@ pub fn judge(observation: &Observation) -> v1::Endpoint {
     let now = Timestamp::now();
     let assessment = assess(observation);
     let judgement = rules::judge(observation, &assessment, now);
-    let baseline = Baseline::new(observation, &assessment, &judgement.findings);
-    let grade = rules::grade(&judgement.findings, assessment.api.access);
+    let baseline = baseline(observation, &assessment, &judgement.findings);
+    let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {
         observation,
         assessment: &assessment,

@@ -119,7 +119,9 @@ fn a_dry_run_says_what_would_be_scanned() {
     let output = docksweep().args(args).args(["--exclude", "10.0.0.0/9"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();
-    for line in ["2375,2376", "fd00::7", "2377", "build.lan port 99", "8388609 addresses, 16777217 probes"] {
+    for line in
+        ["2375,2376", "fd00::7", "2377", "build.lan port 99", "8388609 addresses, 16777217 probes"]
+    {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }
@@ -153,7 +155,11 @@ async fn targets_come_from_stdin_and_from_other_scanners_lists() {
             open.ip(),
             open.port()
         ),
-        format!("Timestamp: 1700000000\tHost: {} ()\tPorts: {}/open/tcp////\n", open.ip(), open.port()),
+        format!(
+            "Timestamp: 1700000000\tHost: {} ()\tPorts: {}/open/tcp////\n",
+            open.ip(),
+            open.port()
+        ),
     ];
     for list in lists {
         let mut child = docksweep()
@@ -178,8 +184,18 @@ async fn one_run_writes_every_format_and_fail_on_decides_the_code() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let lines = format!("jsonl={}", path("lines"));
     let output = run(&[
-        "scan", &open, "-o", &path("r.json"), "-o", &path("r.txt"), "-o", &lines,
-        "--fail-on", "critical", "--vantage", "the lab",
+        "scan",
+        &open,
+        "-o",
+        &path("r.json"),
+        "-o",
+        &path("r.txt"),
+        "-o",
+        &lines,
+        "--fail-on",
+        "critical",
+        "--vantage",
+        "the lab",
     ]);
     assert_eq!(output.status.code(), Some(10), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).unwrap();

@@ -13,7 +13,7 @@ use crate::baseline;
 use crate::certificate::{self, CertificateFacts, KeyAlgorithm};
 use crate::finding;
 use crate::observation::{self, Observation};
-use crate::rules::Judgement;
+use crate::rules::{self, Judgement};
 
 /// All that is known of one endpoint when it is reported.
 #[derive(Clone, Copy, Debug)]
@@ -252,6 +252,18 @@ impl From<&baseline::Baseline> for Baseline {
             up_to_date: (&baseline.up_to_date).into(),
             icc_disabled: (&baseline.icc_disabled).into(),
             userns_remap: (&baseline.userns_remap).into(),
+        }
+    }
+}
+
+impl From<rules::Grade> for Grade {
+    fn from(grade: rules::Grade) -> Self {
+        match grade {
+            rules::Grade::A => Self::A,
+            rules::Grade::B => Self::B,
+            rules::Grade::C => Self::C,
+            rules::Grade::D => Self::D,
+            rules::Grade::F => Self::F,
         }
     }
 }
