@@ -8,8 +8,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use clap::Parser as _;
-use docksweep::cli::Cli;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -32,7 +30,7 @@ fn main() -> Result<ExitCode, AnyError> {
     std::fs::create_dir_all("target/demo")?;
     let arguments = ["docksweep", "scan", "127.99.0.0/28", "--vantage", "demo", "-o", REPORT];
     println!("$ {}\n", arguments.join(" "));
-    let code = docksweep::command::run(Cli::parse_from(arguments));
+    let code = docksweep::command::main(arguments);
     println!("\nThe whole report, for programs: {REPORT}");
     Ok(code.into())
 }

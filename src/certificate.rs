@@ -87,8 +87,8 @@ pub enum HashAlgorithm {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
     pub algorithm: KeyAlgorithm,
-    /// RSA modulus, DSA prime or EC field size. `None` where the algorithm has one size only, and
-    /// where the key or its curve cannot be read.
+    /// RSA modulus, DSA prime, EC field or Edwards-curve key size. `None` where the key or its
+    /// curve cannot be read.
     pub bits: Option<u32>,
     /// Named curve, `P-256` style where it has such a name, else the dotted OID.
     pub curve: Option<String>,

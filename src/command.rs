@@ -1,6 +1,10 @@
 //! One file a subcommand; here they are told apart, and every error becomes text and a code.
 
+use std::ffi::OsString;
 use std::fmt;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
@@ -9,16 +13,43 @@ use crate::sanitize;
 mod rules;
 mod scan;
 
-/// Runs the subcommand; errors are printed here, and only here.
-pub fn run(cli: Cli) -> ExitCode {
-    let result = match cli.command {
-        Command::Scan(args) => scan::run(*args),
-        Command::Rules(args) => rules::run(&args),
+/// Runs a whole command line; errors are printed here, and only here.
+pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli),
+        Err(error) => usage(&error),
     };
     result.unwrap_or_else(|failure| {
         failure.print();
         failure.code
     })
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Scan(args) => scan::run(*args),
+        Command::Rules(args) => rules::run(&args),
+    }
+}
+
+/// Help and version are answers; anything else is one line, where clap would write a paragraph.
+fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Ok(ExitCode::Done);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Ok(ExitCode::Usage);
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    // A list that the first line only announces.
+    if message.ends_with(':') {
+        message = format!("{message} {}", lines.next().unwrap_or_default());
+    }
+    Err(Failure::usage(message).hint("--help shows what there is"))
 }
 
 /// Why a command stopped, for a person: what is wrong and, where there is one, what to do next.

@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use docksweep::cli::Cli;
-
 fn main() -> ExitCode {
-    docksweep::command::run(Cli::parse()).into()
+    docksweep::command::main(std::env::args_os()).into()
 }

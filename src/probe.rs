@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::trace;
 
 use crate::observation::versions::{Settled, settle};
 use crate::observation::{
@@ -128,6 +129,12 @@ impl<'a> Probe<'a> {
         Instant::now() < self.deadline
     }
 
+    /// Keeps what a connection showed.
+    fn record(&mut self, connection: Connection) {
+        trace!(address = %self.endpoint.address, port = self.endpoint.port, ?connection);
+        self.connections.push(connection);
+    }
+
     async fn dial(&self) -> Result<PatientStream, StreamEnd> {
         let address = std::net::SocketAddr::new(self.endpoint.address, self.endpoint.port);
         self.config.dialer.dial(address, self.deadline).await
@@ -146,7 +153,7 @@ impl<'a> Probe<'a> {
             };
             let exchanges = asked.get(before..).unwrap_or_default().to_vec();
             let stuck = exchanges.is_empty();
-            self.connections.push(Connection::Plain(PlainConnection { connect_error, exchanges }));
+            self.record(Connection::Plain(PlainConnection { connect_error, exchanges }));
             if stuck {
                 break;
             }
@@ -163,7 +170,7 @@ impl<'a> Probe<'a> {
                 Ok(stream) => stream,
                 Err(end) => {
                     let failed = handshake::unconnected(end);
-                    self.connections.push(Connection::Tls(failed));
+                    self.record(Connection::Tls(failed));
                     break;
                 }
             };
@@ -182,7 +189,7 @@ impl<'a> Probe<'a> {
             }
             seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
             let stuck = seen.exchanges.is_empty();
-            self.connections.push(Connection::Tls(seen));
+            self.record(Connection::Tls(seen));
             if stuck {
                 break;
             }
@@ -227,7 +234,7 @@ impl<'a> Probe<'a> {
                 }
                 Err(end) => HelloAnswer::NoAnswer { end },
             };
-            self.connections.push(Connection::Hello(hello.answered(answer)));
+            self.record(Connection::Hello(hello.answered(answer)));
         }
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
 
 use crate::assess::assess;
 use crate::baseline::baseline;
@@ -94,10 +95,21 @@ pub async fn run(
     let mut drained = false;
     loop {
         tokio::select! {
-            outcome = &mut sweeping, if swept.is_none() => swept = Some(outcome?),
+            outcome = &mut sweeping, if swept.is_none() => {
+                let outcome = outcome?;
+                info!(counts = ?outcome.counts, "the sweep is over");
+                swept = Some(outcome);
+            }
             Some(probed) = probes.join_next(), if !probes.is_empty() => match probed {
                 Ok(endpoint) => {
                     progress.judged.fetch_add(1, Relaxed);
+                    info!(
+                        endpoint = endpoint.id,
+                        access = ?endpoint.api.access,
+                        findings = endpoint.findings.len(),
+                        connections = endpoint.connections,
+                        "judged"
+                    );
                     if collected.keep(&endpoint) {
                         judged(&endpoint);
                         collected.endpoints.push(*endpoint);
@@ -110,6 +122,7 @@ pub async fn run(
                     // What was found before the stop is named, even if it is not asked any more.
                     Some(port) if stop.is_cancelled() => collected.unasked.push(port),
                     Some(port) => {
+                        debug!(address = %port.address, rtt = ?port.rtt, "open");
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
                         probes.spawn(async move { Box::new(judge(&observe(endpoint, &probe).await)) });

@@ -39,8 +39,15 @@ pub(super) fn facts(spki: &SubjectPublicKeyInfo<'_>, raw: &[u8]) -> KeyFacts {
                 facts.curve = Some(known.map_or(curve, |known| known.1.to_owned()));
             }
         }
-        "1.3.101.112" => facts.algorithm = KeyAlgorithm::Ed25519,
-        "1.3.101.113" => facts.algorithm = KeyAlgorithm::Ed448,
+        // Their public keys have one size, the `b` of RFC 8032, section 5.
+        "1.3.101.112" => {
+            facts.algorithm = KeyAlgorithm::Ed25519;
+            facts.bits = Some(256);
+        }
+        "1.3.101.113" => {
+            facts.algorithm = KeyAlgorithm::Ed448;
+            facts.bits = Some(456);
+        }
         _ => {}
     }
     facts

@@ -61,8 +61,8 @@ fn keys() {
         ("ec-secp521r1-sha512", Ec, Some(521), Some("P-521"), None),
         ("ec-secp256k1-sha256", Ec, Some(256), Some("secp256k1"), None),
         ("ec-brainpoolP256r1-sha256", Ec, Some(256), Some("brainpoolP256r1"), None),
-        ("ed25519", Ed25519, None, None, None),
-        ("ed448", Ed448, None, None, None),
+        ("ed25519", Ed25519, Some(256), None, None),
+        ("ed448", Ed448, Some(456), None, None),
         ("ec-explicit", KeyAlgorithm::Other("1.2.840.10045.2.1".into()), None, None, None),
     ] {
         let key = parse(name).key;

@@ -62,6 +62,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     let tool = v1::Tool::current(rules_version());
     let mut write_error = reporters.begin(&tool, &report).err();
 
+    let had_readers = !reporters.is_empty();
     let stop = Stop::listen(config.max_duration)?;
     let progress = Arc::new(Progress::default());
     let display = config.progress.then(|| Display::start(Arc::clone(&progress), targets.len()));
@@ -76,7 +77,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         if let Err(error) = reporters.endpoint(endpoint) {
             write_error.get_or_insert(error);
         }
-        if reporters.is_empty() {
+        if had_readers && reporters.is_empty() {
             stop.because("every reader of the report went away");
         }
     });
