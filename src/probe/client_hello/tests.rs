@@ -154,12 +154,10 @@ async fn a_close_says_how_much_came_before_it() {
 #[tokio::test]
 async fn silence_ends_after_the_patience_and_a_trickle_at_the_deadline() {
     let silent = asked_of(|peer| async move { peer });
-    let begun = Instant::now();
     assert!(matches!(
         silent.await,
-        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 100.. } }
+        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 200..1000 } }
     ));
-    assert!(begun.elapsed() < Duration::from_millis(350), "{:?}", begun.elapsed());
 
     let trickle = asked_of(|mut peer| async move {
         while peer.write_all(&[20, 3, 3, 0, 1, 1]).await.is_ok() {
@@ -169,7 +167,7 @@ async fn silence_ends_after_the_patience_and_a_trickle_at_the_deadline() {
     });
     assert!(matches!(
         trickle.await,
-        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 400.. } }
+        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 1000.. } }
     ));
 }
 
@@ -368,8 +366,8 @@ async fn ask_quickly<S: AsyncRead + AsyncWrite + Unpin>(
     offer: Offer,
 ) -> HelloAnswer {
     let hello = ClientHello::for_versions(offer, None, RANDOM);
-    let deadline = Instant::now() + Duration::from_millis(400);
-    let patience = Duration::from_millis(100);
+    let deadline = Instant::now() + Duration::from_millis(1000);
+    let patience = Duration::from_millis(200);
     ask(stream, &hello, patience, deadline, &mut CertificateStore::new()).await
 }
 

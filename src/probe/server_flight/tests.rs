@@ -7,10 +7,12 @@ const TLS12: &[u8] = include_bytes!("../../../testdata/flights/openssl-tls1.2-mu
 const TLS10: &[u8] = include_bytes!("../../../testdata/flights/openssl-tls1.0-mutual.bin");
 const TLS13: &[u8] = include_bytes!("../../../testdata/flights/openssl-tls1.3-retry.bin");
 const REFUSAL: &[u8] = include_bytes!("../../../testdata/flights/openssl-tls1.2-refuses-1.1.bin");
+/// Recorded from Java's TLS library with the same certificates.
+const SSL3: &[u8] = include_bytes!("../../../testdata/flights/java-17-ssl3-mutual.bin");
 
 #[test]
 fn recorded_flights_are_read_to_their_end() {
-    for (bytes, version) in [(TLS12, 0x0303), (TLS10, 0x0301)] {
+    for (bytes, version) in [(TLS12, 0x0303), (TLS10, 0x0301), (SSL3, 0x0300)] {
         let (answer, certificates) = read(bytes);
         let flight = server_hello(answer);
         assert_eq!((flight.version, flight.complete, flight.end), (version, true, None));
@@ -31,7 +33,7 @@ fn recorded_flights_are_read_to_their_end() {
 
 #[test]
 fn the_pieces_in_which_a_flight_arrives_make_no_difference() {
-    for bytes in [TLS12, TLS10, TLS13, REFUSAL, b"HTTP/1.1 400 Bad Request\r\n"] {
+    for bytes in [TLS12, TLS10, SSL3, TLS13, REFUSAL, b"HTTP/1.1 400 Bad Request\r\n"] {
         let whole = read(bytes);
         for size in [1, 2, 3, 5, 7, 64, 1000] {
             assert_eq!(read_in_pieces(bytes.chunks(size)), whole, "pieces of {size}");
@@ -54,7 +56,7 @@ fn several_messages_in_one_record_are_all_read() {
 fn a_flight_cut_at_any_byte_keeps_what_came_before() {
     // The ServerHello of TLS 1.3 ends the flight; a ChangeCipherSpec record follows here.
     let retry_request = &TLS13[..TLS13.len() - 6];
-    for bytes in [TLS12, TLS10, retry_request, REFUSAL] {
+    for bytes in [TLS12, TLS10, SSL3, retry_request, REFUSAL] {
         let mut known = 0;
         for cut in 0..bytes.len() {
             let known_now = match read(&bytes[..cut]).0 {
@@ -386,7 +388,7 @@ proptest! {
 
     #[test]
     fn mutated_flights_are_survived(
-        flight in prop::sample::select(vec![TLS12, TLS10, TLS13]),
+        flight in prop::sample::select(vec![TLS12, TLS10, SSL3, TLS13]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in any::<prop::sample::Index>(),
         in_records_of in 1usize..200,
