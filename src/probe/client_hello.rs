@@ -149,13 +149,9 @@ fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
         Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11) => {
             &[ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_ELLIPTIC_SUITES, OLD_SUITES]
         }
-        Offer::Only(TlsVersion::Tls12) => &[
-            TLS12_SUITES,
-            ELLIPTIC_AES_CBC_SUITES,
-            AES_CBC_SUITES,
-            OLD_ELLIPTIC_SUITES,
-            OLD_SUITES,
-        ],
+        Offer::Only(TlsVersion::Tls12) => {
+            &[TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_SUITES]
+        }
         Offer::Only(TlsVersion::Tls13) => &[TLS13_SUITES],
         Offer::Tls13And12 => &[TLS13_SUITES, TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES],
     };
@@ -189,11 +185,9 @@ const TLS12_SUITES: &[u16] = &[
     0xc030, // TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
     0xcca9, // TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
     0xcca8, // TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-    0xc0ac, // TLS_ECDHE_ECDSA_WITH_AES_128_CCM
     0x009e, // TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
     0x009f, // TLS_DHE_RSA_WITH_AES_256_GCM_SHA384
     0xccaa, // TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-    0x00a2, // TLS_DHE_DSS_WITH_AES_128_GCM_SHA256
     0x009c, // TLS_RSA_WITH_AES_128_GCM_SHA256
     0x009d, // TLS_RSA_WITH_AES_256_GCM_SHA384
     0xc023, // TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256
@@ -202,7 +196,6 @@ const TLS12_SUITES: &[u16] = &[
     0xc028, // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     0x0067, // TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
     0x003c, // TLS_RSA_WITH_AES_128_CBC_SHA256
-    0x003d, // TLS_RSA_WITH_AES_256_CBC_SHA256
 ];
 
 /// From TLS 1.0 on: elliptic curves need extensions (RFC 8422), which SSL 3.0 has not.
@@ -302,12 +295,12 @@ fn push_padding(extensions: &mut Vec<u8>, padding: Padding) {
 }
 
 fn supported_groups(offer: Offer) -> impl Iterator<Item = u16> {
-    let rest = match offer {
-        Offer::Only(TlsVersion::Tls13) => TLS13_GROUPS,
-        Offer::Tls13And12 => TLS13_AND_12_GROUPS,
-        Offer::Only(_) => OLD_CURVES,
+    let rest: &[&[u16]] = match offer {
+        Offer::Only(TlsVersion::Tls13) => &[HYBRID_GROUPS, FINITE_FIELD_GROUPS],
+        Offer::Tls13And12 => &[HYBRID_GROUPS, OLD_CURVES],
+        Offer::Only(_) => &[OLD_CURVES],
     };
-    COMMON_GROUPS.iter().chain(rest).copied()
+    COMMON_GROUPS.iter().chain(rest.iter().copied().flatten()).copied()
 }
 
 const COMMON_GROUPS: &[u16] = &[
@@ -318,17 +311,18 @@ const COMMON_GROUPS: &[u16] = &[
     0x001e, // x448
 ];
 
-const TLS13_GROUPS: &[u16] = &[
-    0x0100, // ffdhe2048
-    0x0101, // ffdhe3072
+/// After the classical groups, so that few servers choose a large key exchange.
+const HYBRID_GROUPS: &[u16] = &[
     0x11ec, // X25519MLKEM768
     0x11eb, // SecP256r1MLKEM768
-    0x11ed, // SecP384r1MLKEM1024
 ];
 
-/// No ffdhe here: a TLS 1.2 server with parameters of its own would have to refuse DHE (RFC 7919
-/// section 4).
-const TLS13_AND_12_GROUPS: &[u16] = &[0x11ec];
+/// Only where TLS 1.2 is not offered: there, a server with parameters of its own would have to
+/// refuse DHE (RFC 7919 section 4).
+const FINITE_FIELD_GROUPS: &[u16] = &[
+    0x0100, // ffdhe2048
+    0x0101, // ffdhe3072
+];
 
 /// Up to TLS 1.2 a server may only show an ECDSA certificate whose curve is listed (RFC 8422
 /// section 5.1), so that without the weak curves a weak certificate would not be seen.
@@ -337,7 +331,6 @@ const OLD_CURVES: &[u16] = &[
     0x0015, // secp224r1
     0x0013, // secp192r1
     0x001a, // brainpoolP256r1
-    0x001b, // brainpoolP384r1
 ];
 
 /// Before TLS 1.2 there is no such extension (RFC 5246 section 7.4.1.4.1).

@@ -105,16 +105,18 @@ impl FlightReader {
             flight.end = end.or(self.chain_cut);
             return HelloAnswer::ServerHello(flight);
         }
-        match (self.protocol, end, self.warning) {
-            (Protocol::Other, _, _) => HelloAnswer::NoAnswer { end: other_protocol(self.head) },
-            (Protocol::Tls, Some(StreamEnd::Alert { level, description }), _)
-            // A warning was the peer's last word.
-            | (Protocol::Tls, Some(StreamEnd::Closed { .. } | StreamEnd::Reset), Some((level, description))) => {
+        if self.protocol == Protocol::Other {
+            return HelloAnswer::NoAnswer { end: other_protocol(self.head) };
+        }
+        match (end.unwrap_or(StreamEnd::Closed { received }), self.warning) {
+            (StreamEnd::Alert { level, description }, _) => {
                 HelloAnswer::Alert { level, description }
             }
-            (Protocol::Tls, end, _) => {
-                HelloAnswer::NoAnswer { end: end.unwrap_or(StreamEnd::Closed { received }) }
+            // A warning was the peer's last word.
+            (StreamEnd::Closed { .. } | StreamEnd::Reset, Some((level, description))) => {
+                HelloAnswer::Alert { level, description }
             }
+            (end, _) => HelloAnswer::NoAnswer { end },
         }
     }
 }

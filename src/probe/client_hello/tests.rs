@@ -154,12 +154,10 @@ async fn a_close_says_how_much_came_before_it() {
 #[tokio::test]
 async fn silence_ends_after_the_patience_and_a_trickle_at_the_deadline() {
     let silent = asked_of(|peer| async move { peer });
-    let begun = Instant::now();
     assert!(matches!(
         silent.await,
-        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 100.. } }
+        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 200..1000 } }
     ));
-    assert!(begun.elapsed() < Duration::from_millis(350), "{:?}", begun.elapsed());
 
     let trickle = asked_of(|mut peer| async move {
         while peer.write_all(&[20, 3, 3, 0, 1, 1]).await.is_ok() {
@@ -169,7 +167,7 @@ async fn silence_ends_after_the_patience_and_a_trickle_at_the_deadline() {
     });
     assert!(matches!(
         trickle.await,
-        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 400.. } }
+        HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { waited_ms: 1000.. } }
     ));
 }
 
@@ -280,6 +278,31 @@ async fn openssl_asks_for_a_client_certificate_in_clear() {
 }
 
 #[tokio::test]
+async fn hundreds_of_issuers_in_several_records_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = Files::write(directory.path(), &rcgen::PKCS_ECDSA_P256_SHA256);
+    let key = KeyPair::generate().unwrap();
+    let bundle: String = (0..400)
+        .map(|number| {
+            let mut params = CertificateParams::default();
+            let name = format!("docksweep test authority with a rather long name, number {number}");
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.self_signed(&key).unwrap().pem()
+        })
+        .collect();
+    let path = directory.path().join("bundle.pem");
+    std::fs::write(&path, bundle).unwrap();
+    let options = ["-tls1_2", "-Verify", "1", "-CAfile", path.to_str().unwrap()];
+    let server = OpensslServer::start("127.21.0.10", &files, &options);
+
+    let flight = server_hello(server.ask(Offer::Only(TlsVersion::Tls12)).await.0);
+    let request = flight.certificate_request.expect("a CertificateRequest");
+    assert_eq!(request.issuers_total, 400);
+    assert!(request.issuers.iter().map(|name| name.0.len()).sum::<usize>() > 1 << 14);
+    assert_eq!((flight.complete, flight.end), (true, None));
+}
+
+#[tokio::test]
 async fn openssl_marks_the_downgrade_and_answers_the_wide_hello() {
     let directory = tempfile::tempdir().unwrap();
     let files = Files::write(directory.path(), &rcgen::PKCS_ECDSA_P256_SHA256);
@@ -343,8 +366,8 @@ async fn ask_quickly<S: AsyncRead + AsyncWrite + Unpin>(
     offer: Offer,
 ) -> HelloAnswer {
     let hello = ClientHello::for_versions(offer, None, RANDOM);
-    let deadline = Instant::now() + Duration::from_millis(400);
-    let patience = Duration::from_millis(100);
+    let deadline = Instant::now() + Duration::from_millis(1000);
+    let patience = Duration::from_millis(200);
     ask(stream, &hello, patience, deadline, &mut CertificateStore::new()).await
 }
 
