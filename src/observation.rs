@@ -168,7 +168,8 @@ pub struct ServerHelloFlight {
     pub certificate_request: Option<CertificateRequest>,
     /// ServerHelloDone was read, so what is absent from the flight was not sent.
     pub complete: bool,
-    /// Why reading stopped before ServerHelloDone.
+    /// What broke or cut the flight. With `complete`, only a list in it was cut or malformed, and
+    /// the entries before that are kept.
     pub end: Option<StreamEnd>,
 }
 

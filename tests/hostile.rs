@@ -328,3 +328,99 @@ async fn a_version_that_does_not_exist() {
         versions[version].status == docksweep::assess::SupportStatus::Undetermined
     }));
 }
+
+/// Every kind of character that moves a cursor, hides text or turns its direction.
+const EVIL: &str = "evil\u{1b}[2J\u{7}\u{9b}31m\0\r\n\u{202e}gnp\u{200b}\u{2066}\u{e0041}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_cannot_move_the_cursor() {
+    let tls = tls_server(EVIL).await;
+    let page = http(
+        format!("HTTP/1.1 302 Found\r\nServer: {0}\r\nLocation: {0}\r\n\r\n", "\u{1b}[2J\u{202e}")
+            .as_bytes(),
+    )
+    .await;
+    for format in ["text", "json", "jsonl"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+            .args(["scan", &tls.to_string(), &page.to_string(), "--format", format])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let hazard = |c: char| c != '\n' && docksweep::sanitize::is_hazard(c);
+        assert_eq!(text.chars().find(|c| hazard(*c)), None, "{format}: {text}");
+        assert!(text.contains("evil"), "{format}: the name itself is reported\n{text}");
+    }
+}
+
+/// TLS with a self-signed certificate whose common name is `name`, and nothing behind it.
+async fn tls_server(name: &str) -> SocketAddr {
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        Box::pin(async move {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut heard = [0; 4096];
+                let _ = stream.read(&mut heard).await;
+                let _ =
+                    stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        })
+    })
+    .await
+}
+
+/// Many peers that never stop sending, at once: the scanner's memory stays bounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_bodies_at_once_do_not_grow_memory() {
+    const PEERS: usize = 64;
+    let mut targets = Vec::new();
+    for _ in 0..PEERS {
+        let address = serve(|mut stream| {
+            Box::pin(async move {
+                let mut heard = [0; 4096];
+                let _ = stream.read(&mut heard).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n[").await;
+                while stream.write_all(&[b'['; 16 * 1024]).await.is_ok() {}
+            })
+        })
+        .await;
+        targets.push(address.to_string());
+    }
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .arg("scan")
+        .args(&targets)
+        .args(["--format", "json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let stdout = child.stdout.take().unwrap();
+    let report = std::thread::spawn(move || {
+        serde_json::from_reader::<_, serde_json::Value>(std::io::BufReader::new(stdout)).unwrap()
+    });
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: Option<u64> = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
+        peak = peak.max(kib.unwrap_or_default());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let report = report.join().unwrap();
+    assert_eq!(report["endpoints"].as_array().unwrap().len(), PEERS);
+    // 64 bodies of 4 MiB would be 256 MiB; eight at a time are 32.
+    assert!((1..120 * 1024).contains(&peak), "peak memory {peak} KiB");
+}
