@@ -8,3 +8,4 @@ pub mod certificate;
 pub mod finding;
 pub mod observation;
 pub mod rules;
+pub mod target;
