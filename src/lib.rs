@@ -7,5 +7,7 @@ pub mod assess;
 pub mod certificate;
 pub mod finding;
 pub mod observation;
+pub mod resolve;
 pub mod rules;
+pub mod sweep;
 pub mod target;

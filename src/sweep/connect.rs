@@ -1,0 +1,513 @@
+//! The sweep itself: non-blocking connects on one thread, with epoll.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+use rustix::io::Errno;
+use rustix::time::Timespec;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+
+use super::answered::Answered;
+use super::in_flight::{Attempt, InFlight};
+use super::pace::Pace;
+use super::patience::Patience;
+use super::socket::{self, Answer, Origin, Shortage, State};
+use super::trouble::Tally;
+use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
+use crate::target::TargetSet;
+use crate::target::order::Permutation;
+
+/// Launches between two looks at what has been answered.
+const BATCH: usize = 64;
+
+/// The longest sleep, so that cancellation and a drained channel are noticed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// While the receiver is behind, how often it is asked again.
+const BACKLOG_TICK: Duration = Duration::from_millis(2);
+
+/// Attempts at one probe in the face of a shortage; their pauses add up to half a second.
+const SHORTAGE_TRIES: u32 = 10;
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(1);
+const SHORTAGE_LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A shortage that lasts this long without a single launch ends the sweep.
+const SHORTAGE_END: Duration = Duration::from_secs(10);
+
+/// After a shortage of descriptors, how long until more are tried for.
+const RECOVERY: Duration = Duration::from_secs(1);
+
+/// Sweeps on the calling thread, which must not be one of an asynchronous runtime.
+///
+/// # Errors
+/// As [`super::sweep`].
+pub(super) fn run(
+    targets: &TargetSet,
+    config: &SweepConfig,
+    progress: &SweepProgress,
+    cancel: &CancellationToken,
+    open: mpsc::Sender<OpenPort>,
+) -> Result<SweepOutcome, SweepError> {
+    let origin = Origin { source_ip: config.source_ip, interface: config.interface.clone() };
+    check_origin(&origin)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+        .map_err(|error| SweepError::Epoll { source: error.into() })?;
+    let ceiling = config.concurrency.max(1);
+    let probes = config.shard.share(targets.len());
+    progress.probes.store(probes, Ordering::Relaxed);
+    let sweep = Sweep {
+        targets,
+        config,
+        progress,
+        cancel,
+        open,
+        origin,
+        epoll,
+        events: Vec::with_capacity(1024),
+        order: Permutation::new(targets.len(), config.seed),
+        answered: Answered::new(probes),
+        settled: 0,
+        reached: 0,
+        in_flight: InFlight::new(),
+        spare: None,
+        undelivered: VecDeque::new(),
+        pace: Pace::new(config.rate, Instant::now()),
+        patience: Patience::new(config.timeout),
+        room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: None },
+        shortage: None,
+        unreachable: Tally::default(),
+        not_probed: Tally::default(),
+        notes: Vec::new(),
+        stopped: None,
+    };
+    Ok(sweep.run(probes))
+}
+
+struct Sweep<'a> {
+    targets: &'a TargetSet,
+    config: &'a SweepConfig,
+    progress: &'a SweepProgress,
+    cancel: &'a CancellationToken,
+    open: mpsc::Sender<OpenPort>,
+    origin: Origin,
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+    order: Permutation,
+    /// By position in this shard's order, so that a retry round walks it word by word.
+    answered: Answered,
+    /// How many bits are set in `answered`.
+    settled: u64,
+    /// How many positions the first round has begun.
+    reached: u64,
+    in_flight: InFlight,
+    /// A refused socket, not registered anywhere, that saves making the next one.
+    spare: Option<Spare>,
+    /// Open ports that the channel had no room for; nothing is launched while there are any, so
+    /// there are never more than can be under way.
+    undelivered: VecDeque<OpenPort>,
+    pace: Pace,
+    patience: Patience,
+    room: Room,
+    shortage: Option<Held>,
+    unreachable: Tally,
+    not_probed: Tally,
+    notes: Vec<String>,
+    stopped: Option<StopReason>,
+}
+
+struct Spare {
+    socket: OwnedFd,
+    family_of: SocketAddr,
+}
+
+/// How many attempts may be under way.
+struct Room {
+    ceiling: usize,
+    limit: usize,
+    /// When the limit was last changed, while it is below the ceiling.
+    narrowed: Option<Instant>,
+    narrowest: Option<usize>,
+}
+
+/// A probe that a shortage kept from being made, to be tried before any other.
+#[derive(Clone, Copy)]
+struct Held {
+    position: Option<u64>,
+    tries: u32,
+    pause: Duration,
+    until: Instant,
+    since: Instant,
+}
+
+/// Why launching paused.
+enum Pause {
+    /// Not at all: only to look at the answers.
+    Batch,
+    /// Until something that is under way ends.
+    Full,
+    For(Duration),
+    RoundOver,
+}
+
+impl Sweep<'_> {
+    fn run(mut self, probes: u64) -> SweepOutcome {
+        for round in 0..=self.config.retries {
+            if self.stopped.is_some() || self.settled == probes {
+                break;
+            }
+            self.progress.round.store(round.into(), Ordering::Relaxed);
+            self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
+            self.progress.round_walked.store(0, Ordering::Relaxed);
+            self.round(round);
+        }
+        self.deliver_rest();
+        self.finish(probes)
+    }
+
+    fn round(&mut self, round: u8) {
+        let mut cursor = 0;
+        loop {
+            self.look_for_a_reason_to_stop();
+            if self.stopped == Some(StopReason::ReceiverGone) {
+                return;
+            }
+            let pause = self.launch(&mut cursor, round);
+            if matches!(pause, Pause::RoundOver) && self.in_flight.is_empty() {
+                return;
+            }
+            let timeout = if round == self.config.retries {
+                self.config.timeout
+            } else {
+                self.patience.timeout()
+            };
+            self.reap(self.nap(&pause, timeout));
+            self.expire(timeout);
+            self.deliver();
+        }
+    }
+
+    fn look_for_a_reason_to_stop(&mut self) {
+        if self.open.is_closed() {
+            self.stopped = Some(StopReason::ReceiverGone);
+        } else if self.stopped.is_none() && self.cancel.is_cancelled() {
+            self.stopped = Some(StopReason::Cancelled);
+        }
+    }
+
+    /// Sends a batch of probes from `cursor` on, as far as there is room and leave for it.
+    fn launch(&mut self, cursor: &mut u64, round: u8) -> Pause {
+        for _ in 0..BATCH {
+            if self.stopped.is_some() {
+                return Pause::RoundOver;
+            }
+            if !self.undelivered.is_empty() {
+                return Pause::For(BACKLOG_TICK);
+            }
+            let now = Instant::now();
+            if let Some(held) = self.shortage.filter(|held| held.until > now) {
+                return Pause::For(held.until - now);
+            }
+            let held = self.shortage.and_then(|held| held.position);
+            let Some(position) = held.or_else(|| self.answered.next_unset(*cursor)) else {
+                return Pause::RoundOver;
+            };
+            self.room.recover(now);
+            if self.in_flight.len() >= self.room.limit {
+                return Pause::Full;
+            }
+            if !self.pace.take(now) {
+                return Pause::For(self.pace.wait(now));
+            }
+            if held.is_none() {
+                *cursor = position + 1;
+                self.reached += u64::from(round == 0);
+                bump(&self.progress.round_walked);
+            }
+            self.attempt(position, now);
+        }
+        Pause::Batch
+    }
+
+    fn attempt(&mut self, position: u64, now: Instant) {
+        let index = self.order.get(self.config.shard.position(position));
+        let Some(address) = self.targets.probe(index) else { return };
+        let socket = match self.socket_for(&address) {
+            Ok(socket) => socket,
+            Err(state) => return self.not_sent(position, address, state, now),
+        };
+        let mut state = socket::connect(socket.as_fd(), &address);
+        if state == State::Pending {
+            // On loopback, and from some neighbours, the answer is there before the call returns:
+            // asking costs a tenth of what waiting for it by epoll does.
+            state = socket::connect(socket.as_fd(), &address);
+        }
+        if state == State::Pending
+            && let Err(error) = self.watch(&socket)
+        {
+            state = socket::classify_setup(error);
+        }
+        match state {
+            State::Short(_) | State::Impossible(_) => {
+                return self.not_sent(position, address, state, now);
+            }
+            State::Pending => {
+                self.in_flight.insert(Attempt { socket, address, position, started: now });
+            }
+            State::Silent => {}
+            State::Answered(answer) => {
+                self.settle(position, address, answer, now);
+                if socket::is_reusable(state) {
+                    self.spare = Some(Spare { socket, family_of: address });
+                }
+            }
+        }
+        bump(&self.progress.sent);
+        self.shortage = None;
+    }
+
+    fn socket_for(&mut self, address: &SocketAddr) -> Result<OwnedFd, State> {
+        match self.spare.take() {
+            Some(spare) if spare.family_of.is_ipv4() == address.is_ipv4() => Ok(spare.socket),
+            _ => self.origin.socket(address).map_err(socket::classify_setup),
+        }
+    }
+
+    fn watch(&self, socket: &OwnedFd) -> Result<(), Errno> {
+        let data = epoll::EventData::new_u64(self.in_flight.next_slot().into());
+        // Edge-triggered: an event is a hint to ask the socket, never the answer itself.
+        let flags = epoll::EventFlags::OUT | epoll::EventFlags::ET;
+        epoll::add(&self.epoll, socket, data, flags)
+    }
+
+    /// Keeps a probe that met a shortage for another try; gives up on one that cannot be made.
+    fn not_sent(&mut self, position: u64, address: SocketAddr, state: State, now: Instant) {
+        let (held, error) = match state {
+            State::Short(Shortage::Descriptors) if !self.in_flight.is_empty() => {
+                // What is under way holds descriptors that will come free: a pause has no use.
+                self.room.narrow(self.in_flight.len(), now);
+                return self.hold(Held {
+                    position: Some(position),
+                    until: now,
+                    ..self.shortage.unwrap_or(Held::new(now))
+                });
+            }
+            State::Short(shortage) => {
+                let held = self.shortage.unwrap_or(Held::new(now));
+                (Some(held), shortage.errno())
+            }
+            State::Impossible(error) => (None, error),
+            State::Pending | State::Answered(_) | State::Silent => return,
+        };
+        match held {
+            Some(held) if held.tries < SHORTAGE_TRIES => self.hold(Held {
+                position: Some(position),
+                tries: held.tries + 1,
+                pause: (held.pause * 2).min(SHORTAGE_LONGEST_PAUSE),
+                until: now + held.pause,
+                since: held.since,
+            }),
+            // The next probe gets a single try until one succeeds.
+            Some(held) => {
+                self.give_up(position, address, error);
+                self.hold(Held { position: None, until: now + held.pause, ..held });
+                if now.duration_since(held.since) >= SHORTAGE_END {
+                    self.stopped = Some(StopReason::LocalShortage);
+                }
+            }
+            None => {
+                self.give_up(position, address, error);
+                self.shortage = None;
+            }
+        }
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.shortage = Some(held);
+    }
+
+    fn give_up(&mut self, position: u64, address: SocketAddr, error: Errno) {
+        self.not_probed.add(error, address);
+        self.mark(position);
+        bump(&self.progress.not_probed);
+    }
+
+    fn settle(&mut self, position: u64, address: SocketAddr, answer: Answer, started: Instant) {
+        self.mark(position);
+        match answer {
+            Answer::Open => {
+                let rtt = started.elapsed();
+                self.patience.observe(rtt);
+                bump(&self.progress.open);
+                self.undelivered.push_back(OpenPort { address, rtt });
+                self.deliver();
+            }
+            Answer::Closed | Answer::MetItself => {
+                self.patience.observe(started.elapsed());
+                bump(&self.progress.closed);
+            }
+            Answer::Unreachable(error) => {
+                self.unreachable.add(error, address);
+                bump(&self.progress.unreachable);
+            }
+        }
+    }
+
+    fn mark(&mut self, position: u64) {
+        self.answered.set(position);
+        self.settled += 1;
+    }
+
+    /// How long there is nothing to do but wait for an answer.
+    fn nap(&self, pause: &Pause, timeout: Duration) -> Duration {
+        let nap = match pause {
+            Pause::Batch => return Duration::ZERO,
+            Pause::For(time) => TICK.min(*time),
+            Pause::Full | Pause::RoundOver => TICK,
+        };
+        match self.in_flight.oldest() {
+            Some((_, attempt)) => nap.min(timeout.saturating_sub(attempt.started.elapsed())),
+            None => nap,
+        }
+    }
+
+    fn reap(&mut self, nap: Duration) {
+        if nap.is_zero() && self.in_flight.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let nap = Timespec::try_from(whole_millis(nap)).ok();
+        // An interrupted wait is a short one. The kernel has no other error for a valid epoll.
+        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), nap.as_ref());
+        for event in &events {
+            let data = event.data;
+            if let Ok(slot) = u32::try_from(data.u64()) {
+                self.ask(slot, |state| state == State::Pending);
+            }
+        }
+        self.events = events;
+    }
+
+    /// Ends the attempts whose time is up, after one last look at each.
+    fn expire(&mut self, timeout: Duration) {
+        let now = Instant::now();
+        while let Some((slot, attempt)) = self.in_flight.oldest()
+            && now.saturating_duration_since(attempt.started) >= timeout
+        {
+            self.ask(slot, |_| false);
+        }
+    }
+
+    /// Asks for an attempt's state and ends it, unless `goes_on` with that state.
+    fn ask(&mut self, slot: u32, goes_on: impl Fn(State) -> bool) {
+        let Some(attempt) = self.in_flight.get(slot) else { return };
+        let state = socket::connect(attempt.socket.as_fd(), &attempt.address);
+        if goes_on(state) {
+            return;
+        }
+        let Some(Attempt { position, address, started, .. }) = self.in_flight.remove(slot) else {
+            return;
+        };
+        match state {
+            State::Answered(answer) => self.settle(position, address, answer, started),
+            State::Impossible(error) => self.give_up(position, address, error),
+            State::Pending | State::Silent | State::Short(_) => {}
+        }
+    }
+
+    fn deliver(&mut self) {
+        while let Some(open) = self.undelivered.pop_front() {
+            match self.open.try_send(open) {
+                Ok(()) => {}
+                Err(TrySendError::Full(open)) => return self.undelivered.push_front(open),
+                Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
+            }
+        }
+    }
+
+    fn deliver_rest(&mut self) {
+        for open in self.undelivered.drain(..) {
+            if self.open.blocking_send(open).is_err() {
+                self.stopped = Some(StopReason::ReceiverGone);
+            }
+        }
+    }
+
+    fn finish(mut self, probes: u64) -> SweepOutcome {
+        // Only a stopped sweep still holds a probe; in the first round it was not made at all.
+        let held = self.shortage.and_then(|held| held.position).is_some();
+        let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
+        let reached = self.reached - u64::from(held && first_round);
+        self.progress.silent.store(reached - self.settled, Ordering::Relaxed);
+        self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
+        self.notes.extend(self.unreachable.unreachable_notes());
+        self.notes.extend(self.not_probed.not_probed_notes());
+        if let Some(narrowest) = self.room.narrowest {
+            self.notes.push(format!(
+                "descriptors ran short: at times only {narrowest} probes were under way at once"
+            ));
+        }
+        SweepOutcome {
+            counts: self.progress.counts(),
+            local_errors: self.not_probed.local_errors(),
+            notes: self.notes,
+            stopped: self.stopped,
+        }
+    }
+}
+
+impl Room {
+    fn narrow(&mut self, under_way: usize, now: Instant) {
+        self.limit = under_way.clamp(1, self.ceiling);
+        self.narrowed = Some(now);
+        self.narrowest = Some(self.narrowest.map_or(self.limit, |known| known.min(self.limit)));
+    }
+
+    fn recover(&mut self, now: Instant) {
+        if self.narrowed.is_some_and(|since| now.duration_since(since) >= RECOVERY) {
+            self.limit = (self.limit * 2).min(self.ceiling);
+            self.narrowed = (self.limit < self.ceiling).then_some(now);
+        }
+    }
+}
+
+impl Held {
+    const fn new(now: Instant) -> Self {
+        Self { position: None, tries: 0, pause: SHORTAGE_PAUSE, until: now, since: now }
+    }
+}
+
+/// A socket as the probes' are made, to fail now and with the reason.
+fn check_origin(origin: &Origin) -> Result<(), SweepError> {
+    let like = match origin.source_ip {
+        Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let check = |origin: Origin| origin.socket(&SocketAddr::new(like, 1)).map(drop);
+    if let Some(name) = &origin.interface {
+        check(Origin { source_ip: None, ..origin.clone() })
+            .map_err(|error| SweepError::Interface { name: name.clone(), source: error.into() })?;
+    }
+    match origin.source_ip {
+        Some(address) => check(origin.clone())
+            .map_err(|error| SweepError::SourceIp { address, source: error.into() }),
+        None => Ok(()),
+    }
+}
+
+/// Rounded up: a wait of less than a millisecond would be none at all to older systems, and the
+/// caller would spin.
+fn whole_millis(nap: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(nap.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
+}
+
+/// There is one writer; the others only look.
+fn bump(count: &AtomicU64) {
+    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}

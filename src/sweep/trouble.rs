@@ -1,0 +1,82 @@
+//! What the system refused, counted by kind, for the notes of the outcome.
+
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+
+use super::LocalError;
+
+/// A handful of kinds at most, so that a list is the quickest map.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Vec<(Errno, u64, SocketAddr)>);
+
+impl Tally {
+    pub(super) fn add(&mut self, error: Errno, target: SocketAddr) {
+        match self.0.iter_mut().find(|(known, ..)| *known == error) {
+            Some((_, count, _)) => *count += 1,
+            None => self.0.push((error, 1, target)),
+        }
+    }
+
+    pub(super) fn local_errors(&self) -> Vec<LocalError> {
+        let entries = self.0.iter();
+        entries
+            .map(|(error, probes, example)| LocalError {
+                error: text(*error),
+                probes: *probes,
+                example: *example,
+            })
+            .collect()
+    }
+
+    /// Notes on probes that were not made.
+    pub(super) fn not_probed_notes(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().map(|(error, count, example)| {
+            format!("{count} probes could not be made, e.g. to {example}: {}", text(*error))
+        })
+    }
+
+    /// Notes on probes whose failure says more about this machine than about the target. A router
+    /// that knows no such host is an answer as any other.
+    pub(super) fn unreachable_notes(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.iter().filter_map(|(error, count, example)| match *error {
+            Errno::NETUNREACH => {
+                Some(format!("no route to the addresses of {count} probes, e.g. {example}"))
+            }
+            Errno::ACCESS | Errno::PERM => Some(format!(
+                "a packet filter, maybe this machine's own, refused {count} probes, e.g. to \
+                 {example}: {}",
+                text(*error)
+            )),
+            Errno::NETDOWN => {
+                Some(format!("the network was down for {count} probes, e.g. to {example}"))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn text(error: Errno) -> String {
+    std::io::Error::from(error).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_count_and_name_the_first_target() {
+        let mut tally = Tally::default();
+        let target = |last| SocketAddr::from(([127, 0, 0, last], 2375));
+        tally.add(Errno::NETUNREACH, target(1));
+        tally.add(Errno::HOSTUNREACH, target(2));
+        tally.add(Errno::NETUNREACH, target(3));
+        assert_eq!(
+            tally.unreachable_notes().collect::<Vec<_>>(),
+            ["no route to the addresses of 2 probes, e.g. 127.0.0.1:2375"]
+        );
+        let errors = tally.local_errors();
+        assert_eq!((errors.len(), errors[0].probes, errors[0].example), (2, 2, target(1)));
+        assert!(errors[0].error.contains("unreachable"), "{}", errors[0].error);
+    }
+}
