@@ -16,8 +16,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+#[expect(clippy::unwrap_used, reason = "lengths of what it builds itself")]
+#[expect(clippy::indexing_slicing, reason = "of an array of four")]
 #[path = "../tests/tls_stub.rs"]
-#[allow(dead_code, reason = "the tests use the rest of it")]
+#[expect(dead_code, reason = "the tests use the rest of it")]
 mod tls_stub;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;

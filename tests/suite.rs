@@ -1,5 +1,13 @@
 //! The integration tests, a module a subject.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod cli;
 mod hostile;
 mod recorded;
