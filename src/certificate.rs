@@ -151,7 +151,7 @@ impl Certificate {
 
 fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
     let outer = der::element(der);
-    if let Some((_, rest)) = outer
+    if let Some((der::Element { tag: der::SEQUENCE, .. }, rest)) = outer
         && !rest.is_empty()
     {
         return Err(format!("{} bytes follow the certificate", rest.len()));

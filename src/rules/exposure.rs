@@ -24,9 +24,12 @@ macro_rules! mutual_tls {
          \n      \"tlscacert\": \"/etc/docker/tls/ca.pem\",\
          \n      \"tlscert\": \"/etc/docker/tls/server-cert.pem\",\
          \n      \"tlskey\": \"/etc/docker/tls/server-key.pem\"\n    }\n\
-         \nA unit that passes -H itself conflicts with \"hosts\"; override it:\n\
-         \n    systemctl edit docker    # [Service], ExecStart=, ExecStart=/usr/bin/dockerd\
-         \n    systemctl restart docker\n\
+         \nA unit that passes -H itself conflicts with \"hosts\"; override it, and restart:\n\
+         \n    mkdir -p /etc/systemd/system/docker.service.d\
+         \n    printf '%s\\n' '[Service]' 'ExecStart=' \\\
+         \n      'ExecStart=/usr/bin/dockerd --containerd=/run/containerd/containerd.sock' \\\
+         \n      > /etc/systemd/system/docker.service.d/hosts.conf\
+         \n    systemctl daemon-reload && systemctl restart docker\n\
          \nIn both cases let a firewall admit only the machines that use the API."
     };
 }

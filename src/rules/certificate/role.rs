@@ -58,14 +58,13 @@ pub static CERT_ALSO_CLIENT_AUTH: Rule = Rule {
 };
 
 fn also_client(facts: &CertificateFacts, auth: Option<&ClientAuth>) -> Outcome {
+    let permits = |name: &&String| matches!(name.as_str(), "clientAuth" | "anyExtendedKeyUsage");
     let uses = match &facts.extended_key_usage {
         None => "no extKeyUsage, so any use".to_owned(),
-        Some(uses)
-            if uses.iter().any(|name| name == "clientAuth" || name == "anyExtendedKeyUsage") =>
-        {
-            format!("extKeyUsage {}", uses.join(", "))
-        }
-        Some(_) => return Outcome::Passed,
+        Some(uses) => match uses.iter().find(permits) {
+            Some(name) => format!("extKeyUsage has {name}"),
+            None => return Outcome::Passed,
+        },
     };
     let (severity, accepted) = match auth {
         Some(auth) if auth.acceptable_issuers.contains(&facts.issuer_der) => {
