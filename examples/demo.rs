@@ -17,7 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 #[expect(clippy::unwrap_used, reason = "lengths of what it builds itself")]
-#[expect(clippy::indexing_slicing, reason = "of an array of four")]
 #[path = "../tests/tls_stub.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod tls_stub;

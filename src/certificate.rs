@@ -2,6 +2,8 @@
 
 mod der;
 mod extension;
+pub mod public_roots;
+
 mod key;
 mod name;
 mod signature;

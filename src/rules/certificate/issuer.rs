@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Outcome, chains, each_leaf, issue_server_certificate, key_label, label};
+use crate::certificate::public_roots::is_public_root;
 use crate::certificate::{Certificate, CertificateFacts, SelfSignature};
 use crate::finding::Severity;
 use crate::rules::{Rule, Subject, Verdict, Violation};
@@ -61,8 +62,8 @@ pub static CERT_PRIVATE_ROOT: Rule = Rule {
     why: "For a Docker daemon a CA of one's own is the right thing. What it is worth depends on \
           two things that the wire does not show: whether clients have this root from elsewhere, \
           and where its key is kept.",
-    detection: "More than one certificate is sent, and the last is self-issued. It is compared \
-                with no list of roots.",
+    detection: "More than one certificate is sent, the last is self-issued, and its name and key \
+                are those of no public root.",
     remediation: "See that clients verify against their own copy of the root, that the copy is \
                   this one, and that the root's key is on none of the Docker hosts:\n\
                   \n    docker --tlsverify --tlscacert ca.pem -H tcp://docker.example:2376 version\
@@ -91,11 +92,11 @@ fn private_root(subject: &Subject<'_>) -> Verdict {
             continue;
         }
         match last {
-            Certificate::Parsed(facts) if facts.self_issued => {
+            Certificate::Parsed(facts) if facts.self_issued && !is_public_root(facts) => {
                 let short: String = facts.sha256.chars().take(16).collect();
                 let evidence = format!(
                     "The chain of {} certificates ends in the self-issued {}, valid from {} to \
-                     {}, {} key. It was not compared with public roots or a CA file",
+                     {}, {} key. No public root has this name and key",
                     chain.certificates.len(),
                     label(facts),
                     facts.not_before,
@@ -148,7 +149,7 @@ mod tests {
         let violation = only(rule, &hardened());
         assert_eq!(violation.subject.as_deref(), Some("root 2020202020202020"));
         assert!(violation.evidence.contains("chain of 2 certificates"));
-        assert!(violation.evidence.contains("not compared with public roots"));
+        assert!(violation.evidence.contains("No public root has this name and key"));
         for chain in [vec![leaf()], vec![root()], vec![leaf(), intermediate()]] {
             let mut assessment = hardened();
             tls(&mut assessment).chains[0].certificates =
