@@ -1,5 +1,6 @@
 //! The progress bar on stderr: addresses done, rate, open ports, endpoints judged, time left.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -7,6 +8,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::scan::Progress;
+
+const TICK: Duration = Duration::from_millis(200);
+const RATE_TICKS: usize = 10;
 
 /// Draws until it is dropped.
 #[derive(Debug)]
@@ -27,13 +31,19 @@ impl Display {
         }
         let drawn = bar.clone();
         let task = tokio::spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_millis(200));
-            let started = Instant::now();
+            let mut tick = tokio::time::interval(TICK);
+            // The rate of the last seconds, not of the whole run: it drops when the sweep is over.
+            let mut recent = VecDeque::from([(Instant::now(), 0)]);
             loop {
                 tick.tick().await;
                 let counts = progress.sweep.counts();
-                let seconds = started.elapsed().as_secs_f64().max(0.001);
-                let rate = counts.sent as f64 / seconds;
+                recent.push_back((Instant::now(), counts.sent));
+                if recent.len() > RATE_TICKS {
+                    recent.pop_front();
+                }
+                let (since, before) = recent.front().copied().unwrap_or((Instant::now(), 0));
+                let seconds = since.elapsed().as_secs_f64().max(0.001);
+                let rate = counts.sent.saturating_sub(before) as f64 / seconds;
                 let round = progress.sweep.round();
                 // Silence is asked again, which makes the way longer than it looked at first.
                 drawn.set_length(probes + if round.round > 0 { round.probes } else { 0 });

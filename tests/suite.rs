@@ -10,6 +10,7 @@
 
 mod cli;
 mod hostile;
+mod imports;
 mod recorded;
 mod replay;
 mod schema;

@@ -1,0 +1,83 @@
+//! Who may import whom. A probe that judges or a rule that does I/O would show here first.
+
+use std::path::{Path, PathBuf};
+
+/// For each folder or file of a module, what it may use of this crate, and what it must not touch.
+const TABLE: &[(&str, &[&str], &[&str])] = &[
+    ("target", &["target"], PURE),
+    ("observation", &["observation"], PURE),
+    ("certificate", &["certificate"], PURE),
+    ("finding", &[], PURE),
+    ("sanitize", &[], PURE),
+    ("assess", &["assess", "observation", "certificate"], PURE),
+    ("rules", &["rules", "observation", "assess", "certificate", "finding"], PURE),
+    ("baseline", &["observation", "assess", "certificate", "finding"], PURE),
+    ("probe", &["probe", "observation", "certificate", "target"], &[]),
+    ("sweep", &["sweep", "target"], &[]),
+    ("resolve", &["target"], &[]),
+    (
+        "report",
+        &[
+            "report",
+            "finding",
+            "observation",
+            "assess",
+            "certificate",
+            "rules",
+            "baseline",
+            "sanitize",
+        ],
+        &["tokio", "TcpStream", "Timestamp::now", "Instant"],
+    ),
+    ("exit_code", &[], PURE),
+];
+
+/// No network, no clock, no files.
+const PURE: &[&str] =
+    &["tokio", "TcpStream", "UdpSocket", "Timestamp::now", "Instant", "SystemTime", "std::fs"];
+
+#[test]
+fn the_import_table_holds() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut broken = Vec::new();
+    for (module, allowed, forbidden) in TABLE {
+        let mut files = rust_files(&src.join(module));
+        files.extend(Some(src.join(format!("{module}.rs"))).filter(|path| path.exists()));
+        assert!(!files.is_empty(), "{module} has no file");
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // What tests use is their own affair.
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for (number, line) in code.lines().enumerate() {
+                let line = line.trim();
+                if line.starts_with("//") {
+                    continue;
+                }
+                let place = format!("{}:{}: {line}", file.display(), number + 1);
+                let foreign = crate_paths(line).any(|name| !allowed.contains(&name));
+                if foreign || forbidden.iter().any(|word| line.contains(word)) {
+                    broken.push(place);
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "imports against the table:\n{}", broken.join("\n"));
+}
+
+/// The modules named by `crate::NAME` in a line.
+fn crate_paths(line: &str) -> impl Iterator<Item = &str> {
+    line.split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        .filter(|path| path.file_stem().is_none_or(|stem| stem != "tests" && stem != "fixture"))
+        .collect()
+}
