@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod posture;
 pub mod versions;
+
+use posture::{InfoBody, NetworksBody};
 
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
@@ -252,6 +255,12 @@ pub struct Body {
     pub version: Option<VersionBody>,
     /// `ID` of `/info`.
     pub engine_id: Option<String>,
+    /// `/info`, where the body is a JSON object.
+    #[serde(default)]
+    pub info: Option<Box<InfoBody>>,
+    /// `/networks`, where the body is a JSON array.
+    #[serde(default)]
+    pub networks: Option<NetworksBody>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

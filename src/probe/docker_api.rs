@@ -13,6 +13,8 @@ use crate::observation::{
 };
 use crate::probe::http::Answer;
 
+mod posture;
+
 pub const VERSION: &str = "/version";
 pub const PING: &str = "/_ping";
 pub const INFO: &str = "/info";
@@ -86,7 +88,7 @@ const KEPT_HEADERS: [&str; 9] = [
 const MAX_TEXT: usize = 256;
 const MAX_EXCERPT: usize = 200;
 const MAX_COMPONENTS: usize = 32;
-/// Real `/version` and `/info` answers are below 20 KiB.
+/// Real `/version` and `/info` answers are below 20 KiB; `/networks` is longer on busy hosts.
 const MAX_PARSED: usize = 256 * 1024;
 
 /// Reduces an answer to what is stored.
@@ -107,11 +109,13 @@ fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
         .collect();
     let json = json_shape(&answer.body);
     let served = answer.status == 200 && json != JsonShape::NotJson;
-    let parsed = (served && json == JsonShape::Object && matches!(path, VERSION | INFO))
+    let parsed = (served && matches!(path, VERSION | INFO | NETWORKS))
         .then(|| small_json(&answer.body))
         .flatten();
-    let version = parsed.as_ref().filter(|_| path == VERSION).map(version_body);
-    let engine_id = parsed.as_ref().filter(|_| path == INFO).and_then(|value| text_at(value, "ID"));
+    let object = parsed.as_ref().filter(|_| json == JsonShape::Object);
+    let version = object.filter(|_| path == VERSION).map(version_body);
+    let info = object.filter(|_| path == INFO);
+    let networks = parsed.as_ref().filter(|_| path == NETWORKS).and_then(posture::networks);
     // What the API serves may be private; what refuses or is no Docker API identifies itself.
     let private = served && matches!(path, INFO | NETWORKS | CONTAINERS);
     let excerpt = (!private && version.is_none() && !answer.body.is_empty())
@@ -125,7 +129,9 @@ fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
             json,
             excerpt,
             version,
-            engine_id,
+            engine_id: info.and_then(|value| text_at(value, "ID")),
+            info: info.map(|value| Box::new(posture::info(value))),
+            networks,
         },
     }
 }

@@ -1,0 +1,117 @@
+//! `/info` and `/networks` → the facts kept of them, bounded, whatever types were sent.
+
+use serde_json::Value;
+
+use super::text_at;
+use crate::observation::posture::{InfoBody, NetworkBody, NetworksBody, SwarmBody};
+
+const MAX_LIST: usize = 64;
+
+pub(super) fn info(value: &Value) -> InfoBody {
+    let text = |name: &str| text_at(value, name);
+    let commit = |name: &str| value.get(name).and_then(|commit| text_at(commit, "ID"));
+    InfoBody {
+        name: text("Name"),
+        server_version: text("ServerVersion"),
+        os_type: text("OSType"),
+        operating_system: text("OperatingSystem"),
+        kernel_version: text("KernelVersion"),
+        security_options: value.get("SecurityOptions").and_then(texts),
+        live_restore: truth(value, "LiveRestoreEnabled"),
+        experimental: truth(value, "ExperimentalBuild"),
+        authorization_plugins: value
+            .get("Plugins")
+            .and_then(|plugins| plugins.get("Authorization"))
+            .and_then(texts),
+        insecure_registries: value.get("RegistryConfig").and_then(insecure_registries),
+        swarm: value.get("Swarm").filter(|swarm| swarm.is_object()).map(swarm),
+        docker_root_dir: text("DockerRootDir"),
+        cgroup_version: text("CgroupVersion"),
+        default_runtime: text("DefaultRuntime"),
+        logging_driver: text("LoggingDriver"),
+        containerd_commit: commit("ContainerdCommit"),
+        runc_commit: commit("RuncCommit"),
+        containers: number(value, "Containers"),
+        containers_running: number(value, "ContainersRunning"),
+        images: number(value, "Images"),
+        warnings: value.get("Warnings").and_then(texts),
+    }
+}
+
+pub(super) fn networks(value: &Value) -> Option<NetworksBody> {
+    let all = value.as_array()?;
+    Some(NetworksBody {
+        total: all.len(),
+        networks: all.iter().take(NetworksBody::MAX).map(network).collect(),
+    })
+}
+
+fn network(value: &Value) -> NetworkBody {
+    let option = |name: &str| value.get("Options").and_then(|options| text_at(options, name));
+    NetworkBody {
+        name: text_at(value, "Name"),
+        driver: text_at(value, "Driver"),
+        scope: text_at(value, "Scope"),
+        default_bridge: option("com.docker.network.bridge.default_bridge"),
+        enable_icc: option("com.docker.network.bridge.enable_icc"),
+        encrypted: option("encrypted"),
+    }
+}
+
+fn swarm(value: &Value) -> SwarmBody {
+    let cluster = value.get("Cluster");
+    let spec = |part: &str| cluster.and_then(|c| c.get("Spec")).and_then(|spec| spec.get(part));
+    SwarmBody {
+        local_node_state: text_at(value, "LocalNodeState"),
+        control_available: truth(value, "ControlAvailable"),
+        node_address: text_at(value, "NodeAddr"),
+        managers: number(value, "Managers"),
+        nodes: number(value, "Nodes"),
+        auto_lock_managers: spec("EncryptionConfig").and_then(|c| truth(c, "AutoLockManagers")),
+        node_cert_expiry: spec("CAConfig").and_then(|config| number(config, "NodeCertExpiry")),
+        root_rotation_in_progress: cluster.and_then(|c| truth(c, "RootRotationInProgress")),
+    }
+}
+
+/// CIDRs as they are, and the index names that are marked as not secure.
+fn insecure_registries(config: &Value) -> Option<Vec<String>> {
+    let cidrs = config.get("InsecureRegistryCIDRs").and_then(texts);
+    let names = config.get("IndexConfigs").and_then(Value::as_object).map(|indexes| {
+        indexes
+            .iter()
+            .filter(|(_, index)| truth(index, "Secure") == Some(false))
+            .map(|(name, _)| super::bounded(name, super::MAX_TEXT))
+            .take(MAX_LIST)
+            .collect::<Vec<_>>()
+    });
+    match (cidrs, names) {
+        (None, None) => None,
+        (cidrs, names) => {
+            Some(cidrs.into_iter().flatten().chain(names.into_iter().flatten()).collect())
+        }
+    }
+}
+
+/// A list of texts; Go sends `null` for an empty one.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .filter_map(Value::as_str)
+                .take(MAX_LIST)
+                .map(|text| super::bounded(text, super::MAX_TEXT))
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+fn truth(value: &Value, name: &str) -> Option<bool> {
+    value.get(name).and_then(Value::as_bool)
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).and_then(Value::as_u64)
+}
