@@ -51,7 +51,7 @@ fn transport(observation: &Observation) -> Transport {
         return Transport::Tls;
     }
     let spoke_plain = plain_exchanges(observation).any(|exchange| match &exchange.result {
-        ExchangeResult::Answered(_) => true,
+        ExchangeResult::Answered(answer) => !api::asks_for_tls(answer),
         ExchangeResult::Unanswered(end) => matches!(
             end,
             StreamEnd::OtherProtocol { .. }

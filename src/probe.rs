@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::trace;
 
-use crate::observation::versions::{Settled, settle};
+use crate::observation::versions::{Settled, is_drop, settle};
 use crate::observation::{
-    Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, OBSERVATION_VERSION, Observation,
-    PlainConnection, StreamEnd, TlsVersion,
+    Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, OBSERVATION_VERSION,
+    Observation, PlainConnection, StreamEnd, TlsVersion,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::client_hello::{ClientHello, Offer};
@@ -120,7 +120,8 @@ impl<'a> Probe<'a> {
         match (tls, plain) {
             (Some(Heard::Yes), _) => self.hellos().await,
             // A server that drops our full handshake may still answer a small hello.
-            (Some(Heard::Dropped), Some(Heard::Dropped | Heard::Unclear)) => self.hellos().await,
+            (Some(Heard::Dropped), Some(Heard::Dropped | Heard::Unclear))
+            | (Some(Heard::Silence), Some(Heard::Unclear)) => self.hellos().await,
             _ => {}
         }
     }
@@ -135,16 +136,25 @@ impl<'a> Probe<'a> {
         self.connections.push(connection);
     }
 
-    async fn dial(&self) -> Result<PatientStream, StreamEnd> {
+    async fn dial(&self, patience: Duration) -> Result<PatientStream, StreamEnd> {
         let address = std::net::SocketAddr::new(self.endpoint.address, self.endpoint.port);
-        self.config.dialer.dial(address, self.deadline).await
+        self.config.dialer.dial(address, patience, self.deadline).await
+    }
+
+    /// A peer that has answered once may take its time: `/info` is slow on a busy engine.
+    fn patience(&self, asked: &[Exchange]) -> Duration {
+        if asked.is_empty() {
+            self.config.dialer.patience
+        } else {
+            self.deadline.saturating_duration_since(Instant::now())
+        }
     }
 
     async fn plain(&mut self) -> Heard {
         let mut asked: Vec<Exchange> = Vec::new();
         while self.in_time() && next_path(&asked, Cost::Connection).is_some() {
             let before = asked.len();
-            let connect_error = match self.dial().await {
+            let connect_error = match self.dial(self.patience(&asked)).await {
                 Ok(stream) => {
                     self.converse(stream, &mut asked).await;
                     None
@@ -166,7 +176,7 @@ impl<'a> Probe<'a> {
         let mut heard = Heard::NoConnection;
         while self.in_time() && next_path(&asked, Cost::Connection).is_some() {
             let before = asked.len();
-            let stream = match self.dial().await {
+            let stream = match self.dial(self.patience(&asked)).await {
                 Ok(stream) => stream,
                 Err(end) => {
                     let failed = handshake::unconnected(end);
@@ -174,13 +184,8 @@ impl<'a> Probe<'a> {
                     break;
                 }
             };
-            let (mut seen, tls) = handshake::shake_hands(
-                stream,
-                &self.endpoint,
-                self.config.dialer.patience,
-                &mut self.certificates,
-            )
-            .await;
+            let store = &mut self.certificates;
+            let (mut seen, tls) = handshake::shake_hands(stream, &self.endpoint, store).await;
             if before == 0 {
                 heard = heard_tls(seen.negotiated.is_some(), seen.handshake_end.as_ref());
             }
@@ -202,8 +207,7 @@ impl<'a> Probe<'a> {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        let patience = self.config.dialer.patience;
-        let mut http = HttpConnection::new(stream, &self.head, &self.config.limits, patience);
+        let mut http = HttpConnection::new(stream, &self.head, &self.config.limits, self.deadline);
         let mut first = true;
         while self.in_time() && http.is_reusable() {
             let cost = if first { Cost::Connection } else { Cost::Request };
@@ -226,9 +230,9 @@ impl<'a> Probe<'a> {
             let Some(offer) = next_offer(&self.connections) else { break };
             let name = self.endpoint.sni.as_deref();
             let hello = ClientHello::for_versions(offer, name, handshake::random());
-            let answer = match self.dial().await {
+            let patience = self.config.dialer.patience;
+            let answer = match self.dial(patience).await {
                 Ok(mut stream) => {
-                    let patience = self.config.dialer.patience;
                     let store = &mut self.certificates;
                     client_hello::ask(&mut stream, &hello, patience, self.deadline, store).await
                 }
@@ -240,52 +244,79 @@ impl<'a> Probe<'a> {
 }
 
 /// Which hello to send next; `None` when all is settled, was asked, or the bound is reached.
+///
+/// Old versions go first: many servers close without a word on a version that they do not have,
+/// and that is a refusal only if they still answer afterwards.
 fn next_offer(connections: &[Connection]) -> Option<Offer> {
-    let sent = |offer: Offer| {
-        connections.iter().any(|connection| match connection {
+    let times = |offer: Offer| {
+        let hellos = connections.iter().filter(|connection| match connection {
             Connection::Hello(hello) => hello.offered == offer.versions(),
             _ => false,
-        })
+        });
+        hellos.count()
     };
     // Repeated handshakes for a server that closes after each answer settle nothing new.
     let handshakes = connections.iter().filter(|c| matches!(c, Connection::Tls(_))).count().min(1);
     let hellos = connections.iter().filter(|c| matches!(c, Connection::Hello(_))).count();
-    if handshakes + hellos >= MAX_TLS_CONNECTIONS {
-        return None;
-    }
+    let left = MAX_TLS_CONNECTIONS.saturating_sub(handshakes + hellos);
     let settled = settle(connections);
-    let open = |version| matches!(settled.get(&version), Some(Settled::Open(_)));
-    let accepted = settled.values().any(|verdict| matches!(verdict, Settled::Accepted(_)));
-    // Two hellos into a port that answered neither handshake nor HTTP: it does not speak TLS.
-    let mute = !accepted
-        && hellos >= 2
-        && !connections.iter().any(|connection| match connection {
-            Connection::Hello(hello) => !matches!(hello.answer, HelloAnswer::NoAnswer { .. }),
-            Connection::Tls(tls) => matches!(tls.handshake_end, Some(StreamEnd::Alert { .. })),
-            Connection::Plain(_) => false,
-        });
-    if mute {
+    let open = |version: TlsVersion| matches!(settled.get(&version), Some(Settled::Open(_)));
+    let accepted = TlsVersion::ALL
+        .into_iter()
+        .filter(|version| matches!(settled.get(version), Some(Settled::Accepted(_))))
+        // At 1.2 and below the answer shows the chain too.
+        .min_by_key(|version| (*version == TlsVersion::Tls13, std::cmp::Reverse(*version)));
+    if left == 0 || (accepted.is_none() && hellos >= 2 && mute(connections)) {
         return None;
     }
     let both = open(TlsVersion::Tls13) && open(TlsVersion::Tls12);
-    [
+    let next = [
         (both, Offer::Tls13And12),
         (open(TlsVersion::Tls13), Offer::Only(TlsVersion::Tls13)),
-        (open(TlsVersion::Tls12), Offer::Only(TlsVersion::Tls12)),
         (open(TlsVersion::Tls11), Offer::Only(TlsVersion::Tls11)),
         (open(TlsVersion::Tls10), Offer::Only(TlsVersion::Tls10)),
         (open(TlsVersion::Ssl3), Offer::Only(TlsVersion::Ssl3)),
+        (open(TlsVersion::Tls12), Offer::Only(TlsVersion::Tls12)),
     ]
     .into_iter()
-    .find(|(wanted, offer)| *wanted && !sent(*offer))
-    .map(|(_, offer)| offer)
+    .find(|(wanted, offer)| *wanted && times(*offer) == 0)
+    .map(|(_, offer)| offer);
+    let control = accepted.map(Offer::Only).filter(|_| unconfirmed_drop(connections));
+    match (next, control) {
+        // The last connection is worth more as the proof that earlier closes were refusals.
+        (Some(next), Some(control)) if left == 1 && next != Offer::Only(TlsVersion::Tls12) => {
+            Some(control)
+        }
+        (Some(next), _) => Some(next),
+        (None, Some(control)) if times(control) <= 1 => Some(control),
+        (None, _) => None,
+    }
+}
+
+/// Two hellos into a port that answered neither them nor the handshake: it does not speak TLS.
+fn mute(connections: &[Connection]) -> bool {
+    !connections.iter().any(|connection| match connection {
+        Connection::Hello(hello) => !matches!(hello.answer, HelloAnswer::NoAnswer { .. }),
+        Connection::Tls(tls) => matches!(tls.handshake_end, Some(StreamEnd::Alert { .. })),
+        Connection::Plain(_) => false,
+    })
+}
+
+/// The last hellos were dropped without a word, and nothing since shows that the server still
+/// talks to us.
+fn unconfirmed_drop(connections: &[Connection]) -> bool {
+    connections.iter().rev().find_map(|connection| match connection {
+        Connection::Plain(_) => None,
+        Connection::Tls(_) => Some(false),
+        Connection::Hello(hello) => Some(is_drop(&hello.answer)),
+    }) == Some(true)
 }
 
 fn heard_plain(first: Option<&Exchange>) -> Heard {
     match first.map(|exchange| &exchange.result) {
         None => Heard::NoConnection,
         // TLS servers explain a plain request with a 400, each in its own words.
-        Some(ExchangeResult::Answered(answer)) if answer.status == 400 => Heard::Unclear,
+        Some(ExchangeResult::Answered(answer)) if points_to_tls(answer) => Heard::Unclear,
         Some(ExchangeResult::Answered(_)) => Heard::Yes,
         Some(ExchangeResult::Unanswered(end)) => match end {
             StreamEnd::OtherProtocol { first_bytes }
@@ -303,14 +334,23 @@ fn heard_plain(first: Option<&Exchange>) -> Heard {
     }
 }
 
+/// How TLS servers answer a plain request: a refusal, or a redirect to https.
+fn points_to_tls(answer: &HttpAnswer) -> bool {
+    match answer.status {
+        400 | 403 | 426 | 497 => !docker_api::shows_docker(answer),
+        300..=399 => answer.headers.get("location").is_some_and(|to| {
+            to.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+        }),
+        _ => false,
+    }
+}
+
 fn heard_tls(negotiated: bool, end: Option<&StreamEnd>) -> Heard {
     match end {
         _ if negotiated => Heard::Yes,
         None => Heard::Yes,
-        Some(StreamEnd::OtherProtocol { first_bytes }) if first_bytes.0.starts_with(b"HTTP") => {
-            Heard::Unclear
-        }
-        Some(StreamEnd::OtherProtocol { .. }) => Heard::Another,
+        // HTTP servers answer a ClientHello in many forms, some without a status line.
+        Some(StreamEnd::OtherProtocol { .. }) => Heard::Unclear,
         Some(StreamEnd::TimedOut { .. }) => Heard::Silence,
         Some(StreamEnd::Closed { .. } | StreamEnd::Reset) => Heard::Dropped,
         Some(_) => Heard::Yes,

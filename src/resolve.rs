@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::target::NamedTarget;
 
@@ -32,19 +33,25 @@ pub struct Unresolved {
     pub reason: String,
 }
 
-/// Asks for each distinct name once, at most `limit` at a time (0 counts as 1).
+/// Asks for each distinct name once, at most `limit` at a time (0 counts as 1). Once `stop` is
+/// cancelled no more are asked, and those without an answer are unresolved.
 ///
 /// A name without an address is no error: the others are still worth a scan.
-pub async fn resolve(names: &[NamedTarget], limit: usize) -> Resolved {
+pub async fn resolve(names: &[NamedTarget], limit: usize, stop: &CancellationToken) -> Resolved {
     let permits = Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
     let distinct: BTreeSet<&str> = names.iter().map(|named| named.name.as_str()).collect();
     let mut lookups = JoinSet::new();
     for name in distinct {
-        let (name, permits) = (name.to_owned(), Arc::clone(&permits));
+        let (name, permits, stop) = (name.to_owned(), Arc::clone(&permits), stop.clone());
         lookups.spawn(async move {
             // The semaphore is never closed; were it, the name would go unlimited.
-            let _permit = permits.acquire().await;
-            let answer = look_up(&name).await;
+            let answer = stop.run_until_cancelled(async {
+                let _permit = permits.acquire().await;
+                look_up(&name).await
+            });
+            let answer = answer
+                .await
+                .unwrap_or_else(|| Err("not looked up before the scan was stopped".to_owned()));
             (name, answer)
         });
     }
@@ -102,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn localhost_is_found_for_each_of_its_ports() {
         let names = [named("localhost", Some(99)), named("localhost", None)];
-        let resolved = resolve(&names, 0).await;
+        let resolved = resolve(&names, 0, &CancellationToken::new()).await;
         assert!(resolved.unresolved.is_empty());
         for target in &names {
             let mine = resolved.addresses.iter().filter(|(named, _)| named == target);
@@ -114,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_names_are_no_work() {
-        assert_eq!(resolve(&[], 8).await, Resolved::default());
+        assert_eq!(resolve(&[], 8, &CancellationToken::new()).await, Resolved::default());
     }
 
     #[test]
@@ -124,5 +131,15 @@ mod tests {
         assert_eq!(judge(Ok(Ok(vec![]))), Err("the name has no address".to_owned()));
         let error = io::Error::other("Name or service not known");
         assert_eq!(judge(Ok(Err(error))), Err("Name or service not known".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_stop_leaves_the_rest_unresolved() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let names = [NamedTarget { name: "localhost".to_owned(), port: None }];
+        let resolved = resolve(&names, 8, &stop).await;
+        assert!(resolved.addresses.is_empty());
+        assert!(resolved.unresolved[0].reason.contains("stopped"), "{resolved:?}");
     }
 }

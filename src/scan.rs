@@ -2,7 +2,7 @@
 //!
 //! Called by the `scan` subcommand and by anyone who uses the library as a scanner.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +15,9 @@ use tracing::{debug, info};
 
 use crate::assess::assess;
 use crate::baseline::baseline;
-use crate::observation::{Endpoint, Observation};
+use crate::observation::{
+    Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
+};
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
 use crate::rules;
@@ -46,6 +48,8 @@ pub struct Progress {
 pub struct ScanOutcome {
     pub endpoints: Vec<v1::Endpoint>,
     pub sweep: SweepOutcome,
+    /// Why not everything was asked, if so.
+    pub incomplete_reason: Option<String>,
     /// What a reader of the report should know beside its findings.
     pub notes: Vec<String>,
 }
@@ -110,10 +114,7 @@ pub async fn run(
                         connections = endpoint.connections,
                         "judged"
                     );
-                    if collected.keep(&endpoint) {
-                        judged(&endpoint);
-                        collected.endpoints.push(*endpoint);
-                    }
+                    collected.take(*endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
             },
@@ -137,7 +138,7 @@ pub async fn run(
         Some(outcome) => outcome,
         None => sweeping.await?,
     };
-    Ok(collected.outcome(sweep))
+    Ok(collected.outcome(sweep, &mut judged))
 }
 
 /// The pure half of the pipeline, on one observation.
@@ -166,39 +167,52 @@ fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
 #[derive(Default)]
 struct Collected {
     endpoints: Vec<v1::Endpoint>,
-    /// Mute ports by network, /24 or /64.
-    mute: HashMap<(IpAddr, u8), usize>,
+    /// Mute ports by network, /24 or /64, until it is known whether they are worth a line each.
+    mute: BTreeMap<(IpAddr, u8), Mute>,
     unasked: Vec<OpenPort>,
     lost: Vec<String>,
 }
 
+/// Behind a firewall that answers for everyone, a mute port is no news after the first few.
+#[derive(Default)]
+struct Mute {
+    count: usize,
+    first: Vec<v1::Endpoint>,
+}
+
 impl Collected {
-    /// Whether an endpoint is worth its memory: behind a firewall that answers for everyone, a
-    /// mute port is no news after the first few.
-    fn keep(&mut self, endpoint: &v1::Endpoint) -> bool {
-        if !is_mute(endpoint) {
-            return true;
+    fn take(&mut self, endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {
+        if !is_mute(&endpoint) {
+            judged(&endpoint);
+            self.endpoints.push(endpoint);
+            return;
         }
-        let count = self.mute.entry(network(endpoint.address)).or_default();
-        *count += 1;
-        *count <= MUTE_LISTED
+        let mute = self.mute.entry(network(endpoint.address)).or_default();
+        mute.count += 1;
+        if mute.count <= MUTE_LISTED {
+            mute.first.push(endpoint);
+        } else {
+            mute.first.clear();
+        }
     }
 
-    fn outcome(mut self, sweep: SweepOutcome) -> ScanOutcome {
+    fn outcome(
+        mut self,
+        sweep: SweepOutcome,
+        judged: &mut impl FnMut(&v1::Endpoint),
+    ) -> ScanOutcome {
         let mut notes = sweep.notes.clone();
-        let mut crowded: Vec<_> =
-            self.mute.iter().filter(|(_, count)| **count > MUTE_LISTED).collect();
-        crowded.sort();
-        for ((address, length), count) in &crowded {
-            notes.push(format!(
-                "{count} ports in {address}/{length} accept connections and say nothing, as a \
-                 firewall that answers for every address does; they are not listed"
-            ));
+        for ((address, length), mute) in self.mute {
+            if mute.count > MUTE_LISTED {
+                notes.push(format!(
+                    "{} ports in {address}/{length} accept connections and say nothing, as a \
+                     firewall that answers for every address does; they are not listed",
+                    mute.count
+                ));
+            }
+            mute.first.iter().for_each(&mut *judged);
+            self.endpoints.extend(mute.first);
         }
-        self.endpoints.retain(|endpoint| {
-            !is_mute(endpoint)
-                || self.mute.get(&network(endpoint.address)).is_none_or(|n| *n <= MUTE_LISTED)
-        });
         if !self.unasked.is_empty() {
             let first: Vec<String> =
                 self.unasked.iter().take(10).map(|port| port.address.to_string()).collect();
@@ -211,13 +225,40 @@ impl Collected {
         for error in &self.lost {
             notes.push(format!("one endpoint is missing, its probe failed: {error}"));
         }
-        ScanOutcome { endpoints: self.endpoints, sweep, notes }
+        let missing = sweep.counts.not_probed + self.lost.len() as u64;
+        let incomplete_reason = match sweep.stopped {
+            Some(stopped) => Some(stopped.to_string()),
+            None if missing > 0 => Some(format!("{missing} probes could not be made")),
+            None => None,
+        };
+        ScanOutcome { endpoints: self.endpoints, sweep, incomplete_reason, notes }
     }
 }
 
+/// It took our connections, and said nothing on any of them.
 fn is_mute(endpoint: &v1::Endpoint) -> bool {
-    endpoint.transport == v1::Transport::Undetermined
-        && endpoint.api.access == v1::Access::Undetermined
+    let silent = |end: Option<&StreamEnd>| {
+        matches!(
+            end,
+            Some(StreamEnd::TimedOut { .. } | StreamEnd::Closed { received: 0 } | StreamEnd::Reset)
+        )
+    };
+    let connections = &endpoint.observation.connections;
+    !connections.is_empty()
+        && connections.iter().all(|connection| match connection {
+            Connection::Plain(plain) => {
+                plain.connect_error.is_none()
+                    && plain.exchanges.iter().all(|exchange| match &exchange.result {
+                        ExchangeResult::Answered(_) => false,
+                        ExchangeResult::Unanswered(end) => silent(Some(end)),
+                    })
+            }
+            Connection::Tls(tls) => tls.negotiated.is_none() && silent(tls.handshake_end.as_ref()),
+            Connection::Hello(hello) => match &hello.answer {
+                HelloAnswer::NoAnswer { end } => silent(Some(end)),
+                HelloAnswer::ServerHello(_) | HelloAnswer::Alert { .. } => false,
+            },
+        })
 }
 
 fn network(address: IpAddr) -> (IpAddr, u8) {
@@ -225,3 +266,6 @@ fn network(address: IpAddr) -> (IpAddr, u8) {
     let network = ipnet::IpNet::new(address, length).map_or(address, |net| net.network());
     (network, length)
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ async fn accepts_and_never_speaks() {
     .await;
     let (_, assessment) = judged_with(address, &impatient()).await;
     assert_eq!(assessment.transport, Transport::Undetermined);
-    assert_undetermined(&assessment, "silent for 300 ms");
+    assert_undetermined(&assessment, "silent for 3");
     assert_eq!(assessment.connections, 2);
 }
 
@@ -169,9 +169,7 @@ async fn endless_body() {
         })
     })
     .await;
-    let (_, assessment) = judged(address).await;
-    assert_eq!(assessment.api.access, Access::NotDocker);
-    assert!(assessment.api.reason.contains("more than 4194304 bytes"), "{}", assessment.api.reason);
+    assert_undetermined(&judged(address).await.1, "more than 4194304 bytes");
 }
 
 #[tokio::test]
@@ -189,8 +187,7 @@ async fn bodies_that_lie_about_themselves() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}", "transfer coding"),
     ] {
         let (_, assessment) = judged(http(reply.as_bytes()).await).await;
-        assert_eq!(assessment.api.access, Access::NotDocker, "{reply}");
-        assert!(assessment.api.reason.contains(reason), "{}", assessment.api.reason);
+        assert_undetermined(&assessment, reason);
     }
 }
 
@@ -354,6 +351,22 @@ async fn names_cannot_move_the_cursor() {
 
 /// TLS with a self-signed certificate whose common name is `name`, and nothing behind it.
 async fn tls_server(name: &str) -> SocketAddr {
+    let acceptor = acceptor(name);
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        Box::pin(async move {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut heard = [0; 4096];
+                let _ = stream.read(&mut heard).await;
+                let _ =
+                    stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        })
+    })
+    .await
+}
+
+fn acceptor(name: &str) -> tokio_rustls::TlsAcceptor {
     let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -367,19 +380,7 @@ async fn tls_server(name: &str) -> SocketAddr {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key.into())
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    serve(move |stream| {
-        let acceptor = acceptor.clone();
-        Box::pin(async move {
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let mut heard = [0; 4096];
-                let _ = stream.read(&mut heard).await;
-                let _ =
-                    stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
-            }
-        })
-    })
-    .await
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
 /// Many peers that never stop sending, at once: the scanner's memory stays bounded.
@@ -423,4 +424,172 @@ async fn endless_bodies_at_once_do_not_grow_memory() {
     assert_eq!(report["endpoints"].as_array().unwrap().len(), PEERS);
     // 64 bodies of 4 MiB would be 256 MiB; eight at a time are 32.
     assert!((1..120 * 1024).contains(&peak), "peak memory {peak} KiB");
+}
+
+/// A port that takes TLS and plain connections apart by their first byte, with an open Docker API
+/// behind one of them and `odd` for the other.
+async fn two_faced(docker_in_tls: bool, odd: &'static [u8]) -> SocketAddr {
+    let acceptor = acceptor("docker");
+    serve(move |mut stream| {
+        let acceptor = acceptor.clone();
+        Box::pin(async move {
+            let mut first = [0; 1];
+            let hello = stream.peek(&mut first).await.is_ok() && first == [22];
+            match (hello, docker_in_tls) {
+                (true, true) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        docker(stream).await;
+                    }
+                }
+                (false, false) => docker(stream).await,
+                _ => {
+                    let mut heard = [0; 4096];
+                    let _ = stream.read(&mut heard).await;
+                    let _ = stream.write_all(odd).await;
+                }
+            }
+        })
+    })
+    .await
+}
+
+/// The least that is an open Docker API.
+async fn docker<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut stream: S) {
+    let mut heard = [0; 4096];
+    while let Ok(length) = stream.read(&mut heard).await {
+        let request = String::from_utf8_lossy(&heard[..length]);
+        let body = match request.split(' ').nth(1) {
+            None => return,
+            Some("/version") => r#"{"Version":"28.5.2","ApiVersion":"1.51","GitCommit":"x"}"#,
+            Some("/info") => r#"{"ID":"x"}"#,
+            Some("/_ping") => "OK",
+            Some(_) => "[]",
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nServer: Docker/28.5.2 (linux)\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        if stream.write_all((head + body).as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_tls_port_says_to_plain_http_the_docker_behind_it_is_found() {
+    for odd in [
+        "HTTP/1.1 301 Moved\r\nLocation: https://x/\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        "",
+    ] {
+        let (_, assessment) = judged(two_faced(true, odd.as_bytes()).await).await;
+        assert_eq!(assessment.api.access, Access::Open, "{odd}: {}", assessment.api.reason);
+        assert_eq!(assessment.transport, Transport::Tls, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_plain_port_says_to_a_hello_the_docker_behind_it_is_found() {
+    // 2376 is where TLS is tried first.
+    for (host, odd) in [(1, "<html>what?</html>"), (2, "HTTP/1.1 400 Bad Request\r\n\r\n"), (3, "")]
+    {
+        let behind = two_faced(false, odd.as_bytes()).await;
+        let address: SocketAddr = format!("127.82.0.{host}:2376").parse().unwrap();
+        forward(address, behind).await;
+        let (_, assessment) = judged(address).await;
+        assert_eq!(assessment.api.access, Access::Open, "{odd}: {}", assessment.api.reason);
+        assert_eq!(assessment.transport, Transport::Plain, "{odd}");
+    }
+}
+
+async fn forward(from: SocketAddr, to: SocketAddr) {
+    let listener = TcpListener::bind(from).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_for_tls_and_gives_none_is_undetermined() {
+    let reply =
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let address = serve(move |mut stream| {
+        Box::pin(async move {
+            let mut heard = [0; 4096];
+            if stream.read(&mut heard).await.is_ok() && heard[0] != 22 {
+                let _ = stream.write_all(reply).await;
+            }
+        })
+    })
+    .await;
+    assert_undetermined(&judged(address).await.1, "that it wants TLS");
+}
+
+/// Answers the paths of an open API, but what `path` says about one of them.
+async fn docker_but(path: &'static str, reply: &'static [u8]) -> SocketAddr {
+    serve(move |mut stream| {
+        Box::pin(async move {
+            let mut heard = [0; 4096];
+            while let Ok(length) = stream.read(&mut heard).await {
+                let request = String::from_utf8_lossy(&heard[..length]).into_owned();
+                match request.split(' ').nth(1) {
+                    None => return,
+                    Some(asked) if asked == path => {
+                        let _ = stream.write_all(reply).await;
+                        return;
+                    }
+                    Some(_) => {
+                        let (near, mut far) = tokio::io::duplex(8192);
+                        let answering = tokio::spawn(docker(near));
+                        far.write_all(&heard[..length]).await.unwrap();
+                        let length = far.read(&mut heard).await.unwrap();
+                        drop(far);
+                        answering.await.unwrap();
+                        if stream.write_all(&heard[..length]).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        })
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_path_that_is_only_lost_is_no_refusal() {
+    let address = docker_but("/info", b"").await;
+    let (observation, assessment) = judged(address).await;
+    assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
+    let judged = docksweep::scan::judge(&observation);
+    let undetermined: Vec<&str> =
+        judged.rules_undetermined.iter().map(|rule| rule.rule.as_str()).collect();
+    assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");
+    assert!(!judged.rules_passed.iter().any(|rule| rule == "api-unauthenticated-plaintext"));
+}
+
+#[tokio::test]
+async fn a_version_that_breaks_off_is_undetermined_and_private_content_is_not_kept() {
+    let broken =
+        b"HTTP/1.1 200 OK\r\nServer: Docker/28.5.2 (linux)\r\nContent-Length: 500\r\n\r\n{\"Ver";
+    assert_undetermined(&judged(docker_but("/version", broken).await).await.1, "broke off");
+
+    let secret =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[{\"Command\":\"mysqld -phunter2\"";
+    for path in ["/containers/json?limit=1", "/info", "/networks"] {
+        let (observation, assessment) = judged(docker_but(path, secret).await).await;
+        assert_eq!(assessment.api.access, Access::Filtered, "{path}");
+        assert!(!serde_json::to_string(&observation).unwrap().contains("hunter2"), "{path}");
+    }
+    // A value that is whole lacks nothing, however the stream ended after it.
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n[]";
+    let (_, assessment) = judged(docker_but("/networks", whole).await).await;
+    assert_eq!(assessment.api.access, Access::Open, "{}", assessment.api.reason);
 }

@@ -26,11 +26,10 @@ pub(super) fn assess(
     transport: Transport,
     tls: Option<&TlsAssessment>,
 ) -> ApiAssessment {
-    let exchanges: Vec<&Exchange> = match transport {
-        Transport::Tls => tls_exchanges(observation).collect(),
-        Transport::Plain | Transport::Undetermined => plain_exchanges(observation).collect(),
+    let answers = match transport {
+        Transport::Tls => Answers::new(tls_exchanges(observation)),
+        Transport::Plain | Transport::Undetermined => Answers::new(plain_exchanges(observation)),
     };
-    let answers = Answers { exchanges };
     let version = answers.real_version();
     let seen = version.is_some() || answers.any(shows_docker);
     let (access, reason) = access(observation, transport, tls, &answers, seen);
@@ -84,6 +83,21 @@ struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
+    /// A path may have been asked again after it was left unanswered.
+    fn new(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
+        let mut kept: Vec<&Exchange> = Vec::new();
+        for exchange in exchanges {
+            match kept.iter_mut().find(|known| known.path == exchange.path) {
+                Some(known) if matches!(known.result, ExchangeResult::Unanswered(_)) => {
+                    *known = exchange;
+                }
+                Some(_) => {}
+                None => kept.push(exchange),
+            }
+        }
+        Self { exchanges: kept }
+    }
+
     fn exchange(&self, path: &str) -> Option<&'a Exchange> {
         self.exchanges.iter().find(|exchange| exchange.path == path).copied()
     }
@@ -128,6 +142,13 @@ fn is_real(version: &VersionBody) -> bool {
             || !version.components.is_empty())
 }
 
+/// Whether this is how a TLS server answers a request without TLS; each has words of its own.
+pub(super) fn asks_for_tls(answer: &HttpAnswer) -> bool {
+    let text = answer.body.excerpt.as_deref().unwrap_or_default().to_ascii_lowercase();
+    matches!(answer.status, 400 | 426 | 497)
+        && ["https", "ssl port", "plain http", "ssl-enabled"].iter().any(|word| text.contains(word))
+}
+
 /// A mark that only a Docker-compatible API sends.
 fn shows_docker(answer: &HttpAnswer) -> bool {
     denying_plugin(answer).is_some()
@@ -165,7 +186,7 @@ fn access(
         return unasked(observation, transport);
     };
     match &exchange.result {
-        ExchangeResult::Answered(answer) => not_served(answer, answers, seen),
+        ExchangeResult::Answered(answer) => not_served(answer, answers, transport, seen),
         ExchangeResult::Unanswered(end) => unanswered(end),
     }
 }
@@ -190,7 +211,12 @@ fn served(answers: &Answers<'_>) -> (Access, String) {
 }
 
 /// `/version` was answered, but not with a Docker version.
-fn not_served(answer: &HttpAnswer, answers: &Answers<'_>, seen: bool) -> (Access, String) {
+fn not_served(
+    answer: &HttpAnswer,
+    answers: &Answers<'_>,
+    transport: Transport,
+    seen: bool,
+) -> (Access, String) {
     let status = answer.status;
     match status {
         401 | 403 => {
@@ -205,10 +231,24 @@ fn not_served(answer: &HttpAnswer, answers: &Answers<'_>, seen: bool) -> (Access
                 .unwrap_or_default();
             (Access::Denied, format!("GET /version was answered {status}{why}"))
         }
+        _ if transport == Transport::Undetermined => (
+            Access::Undetermined,
+            format!("GET /version was answered {status}, that it wants TLS, and no TLS was heard"),
+        ),
         500.. => (
             Access::Undetermined,
             format!(
                 "GET /version was answered {status}: whoever answered may have an API behind it"
+            ),
+        ),
+        200 if seen || answer.body.end.is_some() => (
+            Access::Undetermined,
+            format!(
+                "GET /version was answered 200, but its body {}",
+                answer.body.end.as_ref().map_or_else(
+                    || "is no version that this build can read".to_owned(),
+                    |end| format!("broke off ({})", describe(end)),
+                )
             ),
         ),
         _ if seen && answers.answer(PING).is_some_and(shows_docker) => (
@@ -288,11 +328,15 @@ fn problem(path: &str, answer: &HttpAnswer) -> Option<String> {
     if answer.status != 200 {
         return Some(format!("status {}", answer.status));
     }
+    let wanted = OPEN_PATHS.iter().find(|(open, _)| *open == path).map(|(_, shape)| *shape);
+    // A JSON value that is whole lacks nothing, however the stream ended after it.
+    if wanted.is_some_and(|wanted| answer.body.json == wanted) {
+        return None;
+    }
     if let Some(end) = &answer.body.end {
         return Some(format!("the body broke off: {}", describe(end)));
     }
-    let wanted = OPEN_PATHS.iter().find(|(open, _)| *open == path).map(|(_, shape)| *shape)?;
-    (answer.body.json != wanted).then(|| "status 200, but not what Docker sends".to_owned())
+    wanted.is_some().then(|| "status 200, but not what Docker sends".to_owned())
 }
 
 fn product(answers: &Answers<'_>, version: Option<&VersionBody>) -> Product {

@@ -8,7 +8,7 @@ use super::{Answer, ClientAuth, EnforcedBy, Verified};
 use crate::observation::versions::describe;
 use crate::observation::{
     CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, Observation,
-    StreamEnd,
+    StreamEnd, TlsVersion,
 };
 
 pub(super) fn assess(observation: &Observation) -> ClientAuth {
@@ -48,7 +48,10 @@ pub(super) fn assess(observation: &Observation) -> ClientAuth {
 /// nginx's 400, and the statuses 495 and 496 that it uses within. An answer in Docker's own words
 /// has passed whoever checks certificates.
 pub(super) fn refuses_without_certificate(answer: &HttpAnswer) -> bool {
-    matches!(answer.status, 400 | 401 | 403 | 495 | 496) && !super::api::in_dockers_words(answer)
+    matches!(answer.status, 400 | 401 | 403 | 495 | 496)
+        && !super::api::in_dockers_words(answer)
+        // It names the credential that it wants, which is no certificate.
+        && !(answer.status == 401 && answer.headers.contains_key("www-authenticate"))
 }
 
 fn certificate_request(observation: &Observation) -> Option<&CertificateRequest> {
@@ -75,6 +78,18 @@ fn request_was_possible(observation: &Observation) -> bool {
 }
 
 fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String) {
+    // One request served to a stranger settles it: what a later connection came to is no refusal.
+    if let Some((path, status)) = tls_exchanges(observation).find_map(|e| match &e.result {
+        ExchangeResult::Answered(answer) if !refuses_without_certificate(answer) => {
+            Some((e.path.as_str(), answer.status))
+        }
+        _ => None,
+    }) {
+        let how = format!(
+            "a CertificateRequest came, and GET {path} without a certificate was answered {status}"
+        );
+        return (Answer::No, None, how);
+    }
     for connection in &observation.connections {
         let Connection::Tls(tls) = connection else { continue };
         if tls.certificate_request.is_none() {
@@ -88,36 +103,33 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
         if let Some(Exchange { result: ExchangeResult::Unanswered(end), .. }) =
             tls.exchanges.first()
             && is_refusal(end)
+            // Up to TLS 1.2 a completed handshake has been past the check: only an alert refuses.
+            && (matches!(end, StreamEnd::Alert { .. })
+                || tls.negotiated.as_ref().is_none_or(|n| n.version == TlsVersion::Tls13))
         {
             let how =
                 format!("refused at the first read after a CertificateRequest: {}", describe(end));
             return (Answer::Yes, Some(EnforcedBy::Tls), how);
         }
     }
-    let answers: Vec<(&str, &HttpAnswer)> = tls_exchanges(observation)
-        .filter_map(|exchange| match &exchange.result {
-            ExchangeResult::Answered(answer) => Some((exchange.path.as_str(), answer.as_ref())),
-            ExchangeResult::Unanswered(_) => None,
-        })
-        .collect();
-    let Some((path, first)) = answers.first() else {
-        let why = "a CertificateRequest came, and nothing after it shows whether it is enforced";
-        return (Answer::Undetermined, None, why.to_owned());
-    };
-    if answers.iter().all(|(_, answer)| refuses_without_certificate(answer)) {
-        let how = format!(
-            "TLS completed without a certificate, and GET {path} was answered {}",
-            first.status
-        );
-        return (Answer::Yes, Some(EnforcedBy::Http), how);
+    // What was answered, if anything, refuses: whatever serves was found above.
+    let refusal = tls_exchanges(observation).find_map(|exchange| match &exchange.result {
+        ExchangeResult::Answered(answer) => Some((&exchange.path, answer.status)),
+        ExchangeResult::Unanswered(_) => None,
+    });
+    match refusal {
+        Some((path, status)) => (
+            Answer::Yes,
+            Some(EnforcedBy::Http),
+            format!("TLS completed without a certificate, and GET {path} was answered {status}"),
+        ),
+        None => (
+            Answer::Undetermined,
+            None,
+            "a CertificateRequest came, and nothing after it shows whether it is enforced"
+                .to_owned(),
+        ),
     }
-    let served = answers.iter().find(|(_, answer)| !refuses_without_certificate(answer));
-    let (path, answer) = served.map_or((*path, *first), |(path, answer)| (*path, *answer));
-    let how = format!(
-        "a CertificateRequest came, and GET {path} without a certificate was answered {}",
-        answer.status
-    );
-    (Answer::No, None, how)
 }
 
 fn is_refusal(end: &StreamEnd) -> bool {

@@ -41,12 +41,17 @@ pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
 
 async fn scan(config: Config) -> Result<ExitCode, Failure> {
     let started_at = Timestamp::now();
+    let stop = Stop::listen(config.max_duration)?;
     let mut reporters = open_reporters(&config.outputs, config.text)?;
-    let (targets, unresolved) = resolved(config.targets, &config.ports).await?;
+    let (targets, unresolved) = tokio::select! {
+        resolved = resolved(config.targets, &config.ports, &stop.token) => resolved?,
+        () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
+    };
     for name in unresolved.iter().filter(|_| config.warnings) {
         warn(&format!("{} does not resolve: {}", name.name, name.reason));
     }
-    if targets.is_empty() {
+    // Names that a stop left unresolved are no empty target list.
+    if targets.is_empty() && stop.reason().is_none() {
         return Err(nothing_to_scan());
     }
     if config.warnings {
@@ -63,7 +68,6 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     let mut write_error = reporters.begin(&tool, &report).err();
 
     let had_readers = !reporters.is_empty();
-    let stop = Stop::listen(config.max_duration)?;
     let progress = Arc::new(Progress::default());
     let display = config.progress.then(|| Display::start(Arc::clone(&progress), targets.len()));
     let scan_config = ScanConfig {
@@ -140,9 +144,10 @@ const LOOKUPS: usize = 64;
 async fn resolved(
     mut list: TargetList,
     ports: &Ports,
+    stop: &CancellationToken,
 ) -> Result<(Arc<TargetSet>, Vec<v1::Unresolved>), Failure> {
     let names = list.names().to_vec();
-    let Resolved { addresses, unresolved } = resolve(&names, LOOKUPS).await;
+    let Resolved { addresses, unresolved } = resolve(&names, LOOKUPS, stop).await;
     for (named, address) in addresses {
         list.add_resolved(&named, address);
     }
@@ -202,7 +207,7 @@ fn finished(
 ) -> Report {
     scan.finished_at = Timestamp::now();
     scan.counts = outcome.counts();
-    scan.incomplete_reason = reason.or(outcome.sweep.stopped.map(|stopped| stopped.to_string()));
+    scan.incomplete_reason = reason.or(outcome.incomplete_reason);
     scan.complete = scan.incomplete_reason.is_none();
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(outcome.notes);
@@ -272,6 +277,9 @@ fn dry_run(config: Config) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
+/// How long leaving at once may take.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Why and how a scan ends early.
 struct Stop {
     /// Cancelled: finish what is in flight, then report.
@@ -317,6 +325,9 @@ impl Stop {
                 _ = terminate.recv() => {}
             }
             quit.cancel();
+            // Whoever reads our stdout may have stopped: a write to it then blocks for ever.
+            tokio::time::sleep(GRACE).await;
+            std::process::exit(ExitCode::Interrupted as i32);
         });
         Ok(stop)
     }

@@ -15,6 +15,7 @@ pub enum Settled {
     Open(String),
 }
 
+const CLOSE_NOTIFY: u8 = 0;
 const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 
@@ -22,6 +23,7 @@ const UNRECOGNIZED_NAME: u8 = 112;
 pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
     let mut evidence = Evidence::default();
     for connection in connections {
+        evidence.connections += 1;
         match connection {
             Connection::Plain(_) => {}
             Connection::Tls(tls) => evidence.handshake(tls),
@@ -35,8 +37,14 @@ pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
 struct Evidence {
     accepted: BTreeMap<TlsVersion, String>,
     refused: BTreeMap<TlsVersion, String>,
-    /// A close or reset right at the hello: a refusal only from a server that answers others.
-    dropped: BTreeMap<TlsVersion, String>,
+    /// How many were looked at so far.
+    connections: usize,
+    /// The number of the last connection on which the server said something in TLS.
+    last_answered: usize,
+    /// A close or reset right at the hello, with the number of its connection: a refusal only
+    /// from a server that answers another hello afterwards. One that has had enough of us drops
+    /// everything.
+    dropped: BTreeMap<TlsVersion, (usize, String)>,
     /// Alert 70 to a hello whose highest version was this.
     too_old: Vec<TlsVersion>,
     open: BTreeMap<TlsVersion, String>,
@@ -45,6 +53,7 @@ struct Evidence {
 impl Evidence {
     fn handshake(&mut self, tls: &TlsConnection) {
         if let Some(negotiated) = &tls.negotiated {
+            self.last_answered = self.connections;
             self.chosen(negotiated.version, &tls.offered, false);
             return;
         }
@@ -65,22 +74,30 @@ impl Evidence {
 
     fn hello(&mut self, hello: &HelloConnection) {
         match &hello.answer {
-            HelloAnswer::ServerHello(flight) => match TlsVersion::from_wire(flight.version) {
-                Some(version) => {
-                    self.chosen(version, &hello.offered, flight.downgrade_sentinel);
-                }
-                None => self.leave_open(
-                    &hello.offered,
-                    format!("a ServerHello chose version {:#06x}", flight.version),
-                ),
-            },
-            HelloAnswer::Alert { description, .. } => self.alert(*description, &hello.offered),
-            HelloAnswer::NoAnswer {
-                end: end @ (StreamEnd::Closed { received: 0 } | StreamEnd::Reset),
-            } => {
+            answer if is_drop(answer) => {
+                let how = match answer {
+                    HelloAnswer::NoAnswer { end } => describe(end),
+                    _ => "alert 0 close_notify".to_owned(),
+                };
                 for version in &hello.offered {
-                    self.dropped.insert(*version, describe(end));
+                    self.dropped.insert(*version, (self.connections, how.clone()));
                 }
+            }
+            HelloAnswer::ServerHello(flight) => {
+                self.last_answered = self.connections;
+                match TlsVersion::from_wire(flight.version) {
+                    Some(version) => {
+                        self.chosen(version, &hello.offered, flight.downgrade_sentinel);
+                    }
+                    None => self.leave_open(
+                        &hello.offered,
+                        format!("a ServerHello chose version {:#06x}", flight.version),
+                    ),
+                }
+            }
+            HelloAnswer::Alert { description, .. } => {
+                self.last_answered = self.connections;
+                self.alert(*description, &hello.offered);
             }
             HelloAnswer::NoAnswer { end } => self.leave_open(&hello.offered, describe(end)),
         }
@@ -141,16 +158,27 @@ impl Evidence {
                  so nothing at or below it (RFC 5246, appendix E.1)"
             ));
         }
-        if let Some(how) = self.dropped.get(&version) {
+        if let Some((connection, how)) = self.dropped.get(&version) {
             return match self.accepted.keys().next() {
-                Some(other) => Settled::Refused(format!(
-                    "its hello was answered with: {how}, while {other} is accepted"
+                Some(other) if *connection < self.last_answered => Settled::Refused(format!(
+                    "its hello was answered with: {how}; {other} is accepted, and the server \
+                     answered again afterwards"
                 )),
+                Some(_) => Settled::Open(format!("{how}, and the server answered nothing since")),
                 None => Settled::Open(how.clone()),
             };
         }
         Settled::Open(self.open.get(&version).cloned().unwrap_or_else(|| "not asked".to_owned()))
     }
+}
+
+/// The connection ended without a word about the hello.
+pub fn is_drop(answer: &HelloAnswer) -> bool {
+    matches!(
+        answer,
+        HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } | StreamEnd::Reset }
+            | HelloAnswer::Alert { description: CLOSE_NOTIFY, .. }
+    )
 }
 
 /// A stream's end in words, for reasons and evidence.

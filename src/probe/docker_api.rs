@@ -36,8 +36,28 @@ pub enum Cost {
 
 /// The next path worth asking after these exchanges; `None` when nothing more can be learned.
 pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
-    let asked = |path: &str| exchanges.iter().any(|exchange| exchange.path == path);
-    let next = ORDER.into_iter().find(|path| !asked(path))?;
+    // A path that an API left unanswered is asked once more: one lost connection should not
+    // decide what a stranger may do.
+    let done = |path: &str| {
+        let mut results = exchanges.iter().filter(|exchange| exchange.path == path);
+        let lost = |exchange: &Exchange| {
+            matches!(
+                exchange.result,
+                ExchangeResult::Unanswered(
+                    StreamEnd::TimedOut { .. }
+                        | StreamEnd::Closed { .. }
+                        | StreamEnd::Reset
+                        | StreamEnd::LocalShortage { .. }
+                )
+            )
+        };
+        match (results.next(), results.next()) {
+            (None, _) => false,
+            (Some(first), None) => path == VERSION || !lost(first),
+            (Some(_), Some(_)) => true,
+        }
+    };
+    let next = ORDER.into_iter().find(|path| !done(path))?;
     let Some(version) = exchanges.iter().find(|exchange| exchange.path == VERSION) else {
         return Some(next);
     };
@@ -57,7 +77,7 @@ pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
 }
 
 /// Whether this answer carries a mark that only a Docker-compatible API sends.
-fn shows_docker(answer: &HttpAnswer) -> bool {
+pub fn shows_docker(answer: &HttpAnswer) -> bool {
     answer.headers.contains_key("api-version")
         || answer.headers.contains_key("libpod-api-version")
         || answer
@@ -117,7 +137,9 @@ fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
     let info = object.filter(|_| path == INFO);
     let networks = parsed.as_ref().filter(|_| path == NETWORKS).and_then(posture::networks);
     // What the API serves may be private; what refuses or is no Docker API identifies itself.
-    let private = served && matches!(path, INFO | NETWORKS | CONTAINERS);
+    // Also a body that broke off, which is no JSON any more.
+    let private =
+        (200..300).contains(&answer.status) && matches!(path, INFO | NETWORKS | CONTAINERS);
     let excerpt = (!private && version.is_none() && !answer.body.is_empty())
         .then(|| bounded_bytes(&answer.body, MAX_EXCERPT));
     HttpAnswer {

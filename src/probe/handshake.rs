@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -35,7 +34,6 @@ const MAX_FLIGHT: u64 = 256 * 1024;
 pub async fn shake_hands(
     mut stream: PatientStream,
     endpoint: &Endpoint,
-    patience: Duration,
     certificates: &mut CertificateStore,
 ) -> (TlsConnection, Option<TlsStream<PatientStream>>) {
     let record = Arc::new(Record::default());
@@ -60,7 +58,7 @@ pub async fn shake_hands(
         }
         Err((error, stream)) => {
             seen.negotiated = chosen(stream.opening());
-            seen.handshake_end = Some(handshake_end(&error, &stream, patience));
+            seen.handshake_end = Some(handshake_end(&error, &stream));
             (seen, None)
         }
     }
@@ -98,7 +96,7 @@ fn rustls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref::<Error>()
 }
 
-fn handshake_end(error: &io::Error, stream: &PatientStream, patience: Duration) -> StreamEnd {
+fn handshake_end(error: &io::Error, stream: &PatientStream) -> StreamEnd {
     if let Some(alert) = alert_of(error) {
         return alert;
     }
@@ -118,7 +116,7 @@ fn handshake_end(error: &io::Error, stream: &PatientStream, patience: Duration) 
             | Error::UnsupportedNameType),
         ) => StreamEnd::Incompatible { reason: incompatible.to_string() },
         Some(other) => StreamEnd::Malformed { reason: other.to_string() },
-        None => match stream_end(error, patience) {
+        None => match stream_end(error) {
             StreamEnd::Closed { .. } => StreamEnd::Closed { received: stream.received() },
             other => other,
         },

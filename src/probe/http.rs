@@ -4,22 +4,22 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::observation::{Der, StreamEnd};
-use crate::probe::stream::{millis, stream_end};
+use crate::probe::stream::stream_end;
 
 /// Caps on what one answer may cost.
 #[derive(Clone, Debug)]
 pub struct HttpLimits {
     pub head_bytes: usize,
     pub body_bytes: usize,
-    /// Bodies past `LARGE_BODY` wait for one of these, so that many hostile peers at once cost
-    /// no more memory than a few.
-    pub large_bodies: Arc<Semaphore>,
+    /// Each `BODY_UNIT` of a body, past the first, waits for one of these: all bodies at once cost
+    /// no more memory than this, and a peer holds only as much of it as it has sent.
+    pub body_units: Arc<Semaphore>,
 }
 
 impl Default for HttpLimits {
@@ -27,12 +27,14 @@ impl Default for HttpLimits {
         Self {
             head_bytes: 16 * 1024,
             body_bytes: 4 * 1024 * 1024,
-            large_bodies: Arc::new(Semaphore::new(8)),
+            body_units: Arc::new(Semaphore::new(MAX_BODY_UNITS)),
         }
     }
 }
 
-const LARGE_BODY: usize = 64 * 1024;
+const BODY_UNIT: usize = 64 * 1024;
+/// 48 MiB.
+const MAX_BODY_UNITS: usize = 768;
 const MAX_HEADERS: usize = 128;
 /// Interim (1xx) answers that are read past.
 const MAX_INTERIM: usize = 4;
@@ -48,14 +50,14 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// How the body ended early.
     pub body_end: Option<StreamEnd>,
-    /// Held while a large body is in memory.
-    _large: Option<OwnedSemaphorePermit>,
+    /// Held while the body is in memory.
+    units: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
     /// An answer that was received whole.
     pub fn whole(status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8>) -> Self {
-        Self { status, headers, body, body_end: None, _large: None }
+        Self { status, headers, body, body_end: None, units: None }
     }
 
     pub fn header(&self, name: &str) -> Option<&[u8]> {
@@ -76,7 +78,7 @@ pub struct HttpConnection<'a, S> {
     stream: S,
     head: &'a RequestHead,
     limits: &'a HttpLimits,
-    patience: Duration,
+    deadline: Instant,
     /// Received and not yet consumed.
     buffer: Vec<u8>,
     reuse: Reuse,
@@ -93,9 +95,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
         stream: S,
         head: &'a RequestHead,
         limits: &'a HttpLimits,
-        patience: Duration,
+        deadline: Instant,
     ) -> Self {
-        Self { stream, head, limits, patience, buffer: Vec::new(), reuse: Reuse::Possible }
+        Self { stream, head, limits, deadline, buffer: Vec::new(), reuse: Reuse::Possible }
     }
 
     /// Whether another request may follow.
@@ -282,13 +284,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
         let mut left = wanted;
         loop {
             let now = left.min(self.buffer.len());
-            if answer.body.len() + now > LARGE_BODY && answer._large.is_none() {
-                let permit = Arc::clone(&self.limits.large_bodies).acquire_owned();
-                match tokio::time::timeout(self.patience, permit).await {
-                    Ok(permit) => answer._large = permit.ok(),
-                    Err(_) => return Err(StreamEnd::TooLarge { limit: LARGE_BODY as u64 }),
-                }
-            }
+            self.reserve(answer, answer.body.len() + now).await?;
             answer.body.extend(self.buffer.drain(..now));
             left -= now;
             if left == 0 {
@@ -296,6 +292,25 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
             }
             if self.fill(left).await? == 0 {
                 return Err(StreamEnd::Closed { received: answer.body.len() as u64 });
+            }
+        }
+    }
+
+    /// Waits until a body of `size` has its share of the memory for bodies.
+    async fn reserve(&self, answer: &mut Answer, size: usize) -> Result<(), StreamEnd> {
+        loop {
+            let held = answer.units.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            if size <= (held + 1) * BODY_UNIT {
+                return Ok(());
+            }
+            let unit = Arc::clone(&self.limits.body_units).acquire_owned();
+            let Ok(Ok(unit)) = timeout_at(self.deadline, unit).await else {
+                let error = "too many large bodies at once".to_owned();
+                return Err(StreamEnd::LocalShortage { error });
+            };
+            match &mut answer.units {
+                Some(units) => units.merge(unit),
+                None => answer.units = Some(unit),
             }
         }
     }
@@ -314,8 +329,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> HttpConnection<'a, S> {
         if let Some(alert) = crate::probe::handshake::alert_of(error) {
             return alert;
         }
-        match stream_end(error, self.patience) {
-            StreamEnd::TimedOut { .. } => StreamEnd::TimedOut { waited_ms: millis(self.patience) },
+        match stream_end(error) {
             StreamEnd::Closed { .. } => StreamEnd::Closed { received: self.buffer.len() as u64 },
             other => other,
         }

@@ -16,7 +16,7 @@ use crate::observation::StreamEnd;
 #[derive(Clone, Debug)]
 pub struct Dialer {
     pub connect_timeout: Duration,
-    /// The longest silence that is waited through.
+    /// The longest silence of a peer that has not yet answered anything.
     pub patience: Duration,
     pub source_ip: Option<IpAddr>,
     pub interface: Option<String>,
@@ -27,6 +27,7 @@ impl Dialer {
     pub async fn dial(
         &self,
         address: SocketAddr,
+        patience: Duration,
         deadline: Instant,
     ) -> Result<PatientStream, StreamEnd> {
         let mut pause = Duration::from_millis(50);
@@ -35,11 +36,14 @@ impl Dialer {
             let started = Instant::now();
             let error = match timeout_at(give_up, self.connect(address)).await {
                 Ok(Ok(stream)) => {
-                    return Ok(PatientStream::new(stream, self.patience, deadline));
+                    return Ok(PatientStream::new(stream, patience, deadline));
                 }
                 Ok(Err(error)) => error,
                 Err(_) => return Err(StreamEnd::TimedOut { waited_ms: millis(started.elapsed()) }),
             };
+            if error.kind() == io::ErrorKind::ConnectionReset {
+                return Err(StreamEnd::Reset);
+            }
             if !is_local_shortage(&error) {
                 return Err(StreamEnd::ConnectFailed { error: error.to_string() });
             }
@@ -68,9 +72,17 @@ impl Dialer {
 /// Errors that this machine's limits cause: they say nothing about the peer.
 fn is_local_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::ADDRNOTAVAIL,
+        Errno::ADDRINUSE,
+        Errno::AGAIN,
+    ]
+    .iter()
+    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// A stream with an idle timeout, a deadline and, until it is lifted, a cap on bytes received.
@@ -80,6 +92,7 @@ pub struct PatientStream {
     patience: Duration,
     idle: Pin<Box<Sleep>>,
     deadline: Pin<Box<Sleep>>,
+    last_read: Instant,
     received: u64,
     cap: u64,
     /// The first bytes received, to tell protocols apart and to read a ServerHello again.
@@ -95,6 +108,7 @@ impl PatientStream {
             patience,
             idle: Box::pin(sleep(patience)),
             deadline: Box::pin(sleep_until(deadline)),
+            last_read: Instant::now(),
             received: 0,
             cap: u64::MAX,
             opening: Vec::new(),
@@ -117,18 +131,32 @@ impl PatientStream {
     pub fn opening(&self) -> &[u8] {
         &self.opening
     }
+
+    fn silent(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, Silent { waited: self.last_read.elapsed() })
+    }
 }
 
-/// What a read error means; `received` is what came before it.
-pub fn stream_end(error: &io::Error, patience: Duration) -> StreamEnd {
+/// What a read error means.
+pub fn stream_end(error: &io::Error) -> StreamEnd {
     match error.kind() {
-        io::ErrorKind::TimedOut => StreamEnd::TimedOut { waited_ms: millis(patience) },
+        io::ErrorKind::TimedOut => {
+            let silent = error.get_ref().and_then(|inner| inner.downcast_ref::<Silent>());
+            StreamEnd::TimedOut { waited_ms: silent.map_or(0, |silent| millis(silent.waited)) }
+        }
         io::ErrorKind::UnexpectedEof => StreamEnd::Closed { received: 0 },
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::ConnectionAborted => StreamEnd::Reset,
         _ => StreamEnd::Malformed { reason: error.to_string() },
     }
+}
+
+/// Set on the error of a wait that was given up, with how long it really was.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("silent for {waited:?}")]
+struct Silent {
+    waited: Duration,
 }
 
 /// Set on the error of a read past the cap, to tell it from the peer's own errors.
@@ -149,7 +177,7 @@ impl AsyncRead for PatientStream {
             return Poll::Ready(Err(io::Error::other(CapReached { limit })));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return Poll::Ready(Err(self.silent()));
         }
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
@@ -159,13 +187,14 @@ impl AsyncRead for PatientStream {
                 self.received = self.received.saturating_add(new.len() as u64);
                 let room = Self::OPENING.saturating_sub(self.opening.len());
                 self.opening.extend(new.iter().take(room));
-                let next = Instant::now() + self.patience;
+                self.last_read = Instant::now();
+                let next = self.last_read + self.patience;
                 self.idle.as_mut().reset(next);
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => {
                 ready!(self.idle.as_mut().poll(cx));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+                Poll::Ready(Err(self.silent()))
             }
         }
     }
@@ -179,7 +208,7 @@ impl AsyncWrite for PatientStream {
     ) -> Poll<io::Result<usize>> {
         // A peer with a closed window would hold a write for ever.
         if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return Poll::Ready(Err(self.silent()));
         }
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }

@@ -100,10 +100,17 @@ fn the_sentinel_keeps_1_3_open() {
 }
 
 #[test]
-fn a_dropped_hello_is_a_refusal_only_beside_an_accepted_version() {
+fn a_dropped_hello_is_a_refusal_only_from_a_server_that_answers_afterwards() {
     let reset = || HelloAnswer::NoAnswer { end: StreamEnd::Reset };
+    let closed = || HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } };
     assert_eq!(summary(&[hello(&[Tls10], reset())]), "?????");
-    assert_eq!(summary(&[handshake(Some(Tls12), None), hello(&[Tls10], reset())]), "?r?ar");
+    // One that has had enough of us drops every version.
+    for dropped in [reset(), closed(), alert(0)] {
+        let mut connections = vec![handshake(Some(Tls12), None), hello(&[Tls10], dropped)];
+        assert_eq!(summary(&connections), "???ar");
+        connections.push(hello(&[Tls12], server_hello(0x0303, false)));
+        assert_eq!(summary(&connections), "?r?ar");
+    }
 }
 
 #[test]

@@ -27,7 +27,8 @@ async fn get(reply: &[u8], piece: usize) -> (Result<Answer, StreamEnd>, bool) {
     let limits = HttpLimits::default();
     let head = head();
     let stream = served(reply.to_vec(), piece).await;
-    let mut http = HttpConnection::new(stream, &head, &limits, Duration::from_secs(5));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut http = HttpConnection::new(stream, &head, &limits, deadline);
     let answer = http.get("/version").await;
     let reusable = http.is_reusable();
     (answer, reusable)
