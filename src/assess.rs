@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::assess::posture::Posture;
 use crate::certificate::Certificate;
+use crate::observation::posture::ContainerBody;
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HelloAnswer, KeyPossession, Negotiated, Observation,
     StreamEnd, TlsVersion, VersionBody,
@@ -13,6 +15,7 @@ use crate::observation::{
 
 mod api;
 mod client_auth;
+pub mod posture;
 mod tls;
 
 /// Judges what was seen.
@@ -20,7 +23,25 @@ pub fn assess(observation: &Observation) -> Assessment {
     let transport = transport(observation);
     let tls = (transport == Transport::Tls).then(|| tls::assess(observation));
     let api = api::assess(observation, transport, tls.as_ref());
-    Assessment { transport, api, tls, connections: observation.connections.len() }
+    let bodies = || {
+        observation.connections.iter().flat_map(exchanges).filter_map(|exchange| {
+            match &exchange.result {
+                ExchangeResult::Answered(answer) => Some(&answer.body),
+                ExchangeResult::Unanswered(_) => None,
+            }
+        })
+    };
+    let networks = bodies().find_map(|body| body.networks.as_ref());
+    let posture = bodies()
+        .find_map(|body| body.info.as_deref())
+        .map(|info| Posture::new(info, networks, api.product));
+    let containers =
+        bodies().find_map(|body| body.container_list.as_ref()).map(|list| Containers {
+            total: list.total,
+            inspected: bodies().filter_map(|body| body.container.as_deref().cloned()).collect(),
+        });
+    let connections = observation.connections.len();
+    Assessment { transport, api, tls, posture, containers, connections }
 }
 
 /// What the peer speaks, by what it said.
@@ -69,6 +90,14 @@ fn transport(observation: &Observation) -> Transport {
     if spoke_plain || banner_to_hello { Transport::Plain } else { Transport::Undetermined }
 }
 
+fn exchanges(connection: &Connection) -> &[Exchange] {
+    match connection {
+        Connection::Plain(plain) => &plain.exchanges,
+        Connection::Tls(tls) => &tls.exchanges,
+        Connection::Hello(_) => &[],
+    }
+}
+
 fn plain_exchanges(observation: &Observation) -> impl Iterator<Item = &Exchange> {
     observation.connections.iter().flat_map(|connection| match connection {
         Connection::Plain(plain) => plain.exchanges.as_slice(),
@@ -90,8 +119,20 @@ pub struct Assessment {
     pub api: ApiAssessment,
     /// Set where a TLS server answered.
     pub tls: Option<TlsAssessment>,
+    /// How the engine is set up, where its `/info` was read.
+    pub posture: Option<Posture>,
+    /// Set where containers were asked for and could be listed.
+    pub containers: Option<Containers>,
     /// TCP connections that it took.
     pub connections: usize,
+}
+
+/// The containers of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Containers {
+    pub total: usize,
+    /// Those whose settings could be read.
+    pub inspected: Vec<ContainerBody>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Pure, and coarser than the rules: a rule says what is wrong, a check says whether a standard
 //! is met. What was not seen is `unknown`, never a pass.
 
+use crate::assess::posture::{Fact, Posture};
 use crate::assess::{
     Access, Answer, Assessment, DockerApi, SupportStatus, TlsAssessment, Transport, Verified,
 };
@@ -52,11 +53,46 @@ pub fn baseline(
     Baseline {
         socket_not_exposed: cut_short(socket_not_exposed(assessment), observation),
         tls: cut_short(tls_check(assessment, findings), observation),
-        rootless: engine.clone(),
-        up_to_date: engine.clone(),
-        icc_disabled: engine.clone(),
-        userns_remap: engine,
+        rootless: setting(assessment, |posture| &posture.rootless, Wanted::On),
+        up_to_date: engine,
+        icc_disabled: setting(assessment, |posture| &posture.icc, Wanted::Off),
+        userns_remap: userns_remap(assessment),
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    On,
+    Off,
+}
+
+fn setting(
+    assessment: &Assessment,
+    fact: impl Fn(&Posture) -> &Fact<bool>,
+    wanted: Wanted,
+) -> Check {
+    if let Some(check) = without_docker(assessment) {
+        return check;
+    }
+    match assessment.posture.as_ref().map(fact) {
+        None => Check::new(CheckStatus::Unknown, "the engine's /info was not read"),
+        Some(Fact::Known { value, shown_by }) if *value == (wanted == Wanted::On) => {
+            Check::new(CheckStatus::Pass, shown_by)
+        }
+        Some(Fact::Known { shown_by, .. }) => Check::new(CheckStatus::Fail, shown_by),
+        Some(Fact::Unknown { because }) => Check::new(CheckStatus::Unknown, because),
+        Some(Fact::NotApplicable { because }) => Check::new(CheckStatus::NotApplicable, because),
+    }
+}
+
+/// A rootless engine maps its containers' users by itself.
+fn userns_remap(assessment: &Assessment) -> Check {
+    let rootless = assessment.posture.as_ref().map(|posture| &posture.rootless);
+    if let Some(Fact::Known { value: true, shown_by }) = rootless {
+        let reason = format!("a rootless engine runs in a user namespace of its own: {shown_by}");
+        return Check::new(CheckStatus::Pass, reason);
+    }
+    setting(assessment, |posture| &posture.userns_remap, Wanted::On)
 }
 
 fn socket_not_exposed(assessment: &Assessment) -> Check {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::finding::Severity;
+use crate::probe::docker_api::Depth;
 use crate::report::Format;
 use crate::target::Ports;
 
@@ -115,6 +116,16 @@ pub struct ScanArgs {
     /// TLS server name to ask for, also where the target is an address
     #[arg(long, value_name = "NAME", help_heading = "Probe")]
     pub sni: Option<String>,
+
+    /// How much of an API that is open to us is read
+    #[arg(
+        long,
+        value_enum,
+        value_name = "DEPTH",
+        default_value = "posture",
+        help_heading = "Probe"
+    )]
+    pub depth: Depth,
 
     /// User-Agent of every request
     #[arg(long, value_name = "TEXT", help_heading = "Probe")]

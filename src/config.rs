@@ -149,6 +149,7 @@ impl Config {
                 },
                 deadline: args.endpoint_timeout,
                 user_agent,
+                depth: args.depth,
                 limits: HttpLimits::default(),
             },
             parallel_endpoints,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub mod posture;
 pub mod versions;
 
-use posture::{InfoBody, NetworksBody};
+use posture::{ContainerBody, ContainerList, InfoBody, NetworksBody};
 
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
@@ -261,6 +261,12 @@ pub struct Body {
     /// `/networks`, where the body is a JSON array.
     #[serde(default)]
     pub networks: Option<NetworksBody>,
+    /// `/containers/json?all=1`, where the body is a JSON array.
+    #[serde(default)]
+    pub container_list: Option<ContainerList>,
+    /// `/containers/ID/json`, where the body is a JSON object.
+    #[serde(default)]
+    pub container: Option<Box<ContainerBody>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

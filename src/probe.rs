@@ -3,6 +3,7 @@
 //! Called by `scan` for each open port. It records and judges nothing; where it must choose the
 //! next question it asks what the recorded bytes already settle.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::observation::{
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::client_hello::{ClientHello, Offer};
-use crate::probe::docker_api::{Cost, next_path};
+use crate::probe::docker_api::{Cost, Depth};
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
 
@@ -35,6 +36,7 @@ pub struct ProbeConfig {
     /// Total time for one endpoint.
     pub deadline: Duration,
     pub user_agent: String,
+    pub depth: Depth,
     pub limits: HttpLimits,
 }
 
@@ -141,6 +143,10 @@ impl<'a> Probe<'a> {
         self.config.dialer.dial(address, patience, self.deadline).await
     }
 
+    fn next_path(&self, asked: &[Exchange], cost: Cost) -> Option<Cow<'static, str>> {
+        docker_api::next_path(asked, cost, self.config.depth)
+    }
+
     /// A peer that has answered once may take its time: `/info` is slow on a busy engine.
     fn patience(&self, asked: &[Exchange]) -> Duration {
         if asked.is_empty() {
@@ -152,7 +158,7 @@ impl<'a> Probe<'a> {
 
     async fn plain(&mut self) -> Heard {
         let mut asked: Vec<Exchange> = Vec::new();
-        while self.in_time() && next_path(&asked, Cost::Connection).is_some() {
+        while self.in_time() && self.next_path(&asked, Cost::Connection).is_some() {
             let before = asked.len();
             let connect_error = match self.dial(self.patience(&asked)).await {
                 Ok(stream) => {
@@ -174,7 +180,7 @@ impl<'a> Probe<'a> {
     async fn tls(&mut self) -> Heard {
         let mut asked: Vec<Exchange> = Vec::new();
         let mut heard = Heard::NoConnection;
-        while self.in_time() && next_path(&asked, Cost::Connection).is_some() {
+        while self.in_time() && self.next_path(&asked, Cost::Connection).is_some() {
             let before = asked.len();
             let stream = match self.dial(self.patience(&asked)).await {
                 Ok(stream) => stream,
@@ -211,15 +217,15 @@ impl<'a> Probe<'a> {
         let mut first = true;
         while self.in_time() && http.is_reusable() {
             let cost = if first { Cost::Connection } else { Cost::Request };
-            let Some(path) = next_path(asked, cost) else { break };
-            let result = http.get(path).await;
+            let Some(path) = self.next_path(asked, cost) else { break };
+            let result = http.get(&path).await;
             // A server may close a kept connection at any moment (RFC 9112, section 9.5): that
             // is no answer to this request, which goes out again on a new one.
             if !first && matches!(result, Err(StreamEnd::Closed { received: 0 } | StreamEnd::Reset))
             {
                 break;
             }
-            asked.push(docker_api::keep(path, result));
+            asked.push(docker_api::keep(&path, result, self.config.depth));
             first = false;
         }
     }

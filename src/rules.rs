@@ -4,9 +4,13 @@
 mod address;
 mod certificate;
 mod client_auth;
+mod container;
+mod engine;
 mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod setting;
+mod swarm;
 mod tls;
 
 use jiff::Timestamp;
@@ -120,6 +124,26 @@ pub static ALL: &[&Rule] = &[
     &certificate::role::CERT_IS_CA,
     &certificate::validity::CERT_LONG_LIVED,
     &certificate::role::CERT_ALSO_CLIENT_AUTH,
+    &engine::ENGINE_ROOTFUL,
+    &engine::ENGINE_USERNS_OFF,
+    &engine::ENGINE_ICC_ON,
+    &engine::ENGINE_SECCOMP_OFF,
+    &engine::ENGINE_NO_MAC,
+    &engine::ENGINE_NO_NEW_PRIVILEGES_OFF,
+    &engine::ENGINE_LIVE_RESTORE_OFF,
+    &engine::ENGINE_INSECURE_REGISTRY,
+    &engine::ENGINE_NO_AUTHORIZATION_PLUGIN,
+    &engine::ENGINE_EXPERIMENTAL,
+    &swarm::SWARM_MANAGER_EXPOSED,
+    &swarm::SWARM_MANAGERS_EVEN,
+    &swarm::SWARM_AUTOLOCK_OFF,
+    &swarm::SWARM_NODE_CERTIFICATES_LONG,
+    &swarm::SWARM_OVERLAY_UNENCRYPTED,
+    &container::CONTAINER_PRIVILEGED,
+    &container::CONTAINER_SOCKET_MOUNT,
+    &container::CONTAINER_HOST_NAMESPACE,
+    &container::CONTAINER_HOST_MOUNT,
+    &container::CONTAINER_CAPABILITIES,
 ];
 
 /// What all rules together say of one endpoint.

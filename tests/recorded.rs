@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use docksweep::assess::{Access, Product, Transport, assess};
 use docksweep::observation::Endpoint;
+use docksweep::probe::docker_api::Depth;
 use docksweep::probe::http::HttpLimits;
 use docksweep::probe::stream::Dialer;
 use docksweep::probe::{ProbeConfig, observe};
@@ -20,6 +21,7 @@ pub fn probe_config() -> ProbeConfig {
         },
         deadline: Duration::from_secs(10),
         user_agent: "docksweep-test".to_owned(),
+        depth: Depth::Posture,
         limits: HttpLimits::default(),
     }
 }

@@ -79,3 +79,44 @@ pub struct NetworkBody {
     /// `encrypted` of an overlay, which has no value: `Some` where the option is there.
     pub encrypted: Option<String>,
 }
+
+/// Of `GET /containers/json?all=1`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerList {
+    /// How many there are.
+    pub total: usize,
+    /// The first of them, at most `MAX`.
+    pub ids: Vec<String>,
+}
+
+impl ContainerList {
+    /// How many containers of one engine are inspected.
+    pub const MAX: usize = 256;
+}
+
+/// Of `GET /containers/ID/json`: security settings only, never the environment or the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerBody {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub image: Option<String>,
+    pub running: Option<bool>,
+    pub privileged: Option<bool>,
+    pub cap_add: Option<Vec<String>>,
+    pub security_opt: Option<Vec<String>>,
+    /// `host`, `bridge`, `container:ID` or a network's name.
+    pub network_mode: Option<String>,
+    pub pid_mode: Option<String>,
+    pub ipc_mode: Option<String>,
+    pub uts_mode: Option<String>,
+    pub userns_mode: Option<String>,
+    /// What of the host is mounted, by `Mounts` and `HostConfig.Binds`.
+    pub binds: Vec<Bind>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Bind {
+    pub source: String,
+    pub destination: String,
+    pub writable: bool,
+}

@@ -3,6 +3,7 @@
 //! Only GET, only paths that change nothing and hold no secret. Whether an answer means that the
 //! API is open is for `assess` to say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
@@ -20,6 +21,7 @@ pub const PING: &str = "/_ping";
 pub const INFO: &str = "/info";
 pub const NETWORKS: &str = "/networks";
 pub const CONTAINERS: &str = "/containers/json?limit=1";
+const ALL_CONTAINERS: &str = "/containers/json?all=1";
 
 /// The paths that a Docker API is asked, unversioned: newer engines refuse old version prefixes.
 /// `/version` first, since it alone settles most endpoints.
@@ -34,8 +36,20 @@ pub enum Cost {
     Connection,
 }
 
+/// How much of an API that is open to us is read. Access always takes the four paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Depth {
+    /// Who gets in, and the version; nothing else of the answers is kept
+    Version,
+    /// Also the engine's security settings, from /info and /networks
+    #[default]
+    Posture,
+    /// Also the security settings of each container
+    Containers,
+}
+
 /// The next path worth asking after these exchanges; `None` when nothing more can be learned.
-pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
+pub fn next_path(exchanges: &[Exchange], cost: Cost, depth: Depth) -> Option<Cow<'static, str>> {
     // A path that an API left unanswered is asked once more: one lost connection should not
     // decide what a stranger may do.
     let done = |path: &str| {
@@ -57,9 +71,11 @@ pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
             (Some(_), Some(_)) => true,
         }
     };
-    let next = ORDER.into_iter().find(|path| !done(path))?;
+    let Some(next) = ORDER.into_iter().find(|path| !done(path)) else {
+        return (depth == Depth::Containers).then(|| next_container(exchanges, done)).flatten();
+    };
     let Some(version) = exchanges.iter().find(|exchange| exchange.path == VERSION) else {
-        return Some(next);
+        return Some(next.into());
     };
     let ExchangeResult::Answered(answer) = &version.result else { return None };
     let named_itself = exchanges.iter().any(|exchange| match &exchange.result {
@@ -70,10 +86,35 @@ pub fn next_path(exchanges: &[Exchange], cost: Cost) -> Option<&'static str> {
     // of Docker is worth one more request, but not a connection.
     let refusal = matches!(answer.status, 401 | 403 | 404 | 405 | 429 | 500..);
     match (named_itself, cost, next) {
-        (true, _, _) | (false, Cost::Request, PING) => Some(next),
-        (false, Cost::Connection, PING) if refusal => Some(next),
+        (true, _, _) | (false, Cost::Request, PING) => Some(next.into()),
+        (false, Cost::Connection, PING) if refusal => Some(next.into()),
         _ => None,
     }
+}
+
+/// Where the list of containers is open: all of them, then each.
+fn next_container(
+    exchanges: &[Exchange],
+    done: impl Fn(&str) -> bool,
+) -> Option<Cow<'static, str>> {
+    let body = |path: &str| {
+        exchanges.iter().rev().find(|exchange| exchange.path == path).and_then(|exchange| {
+            match &exchange.result {
+                ExchangeResult::Answered(answer) if answer.status == 200 => Some(&answer.body),
+                _ => None,
+            }
+        })
+    };
+    body(CONTAINERS)?;
+    if !done(ALL_CONTAINERS) {
+        return Some(ALL_CONTAINERS.into());
+    }
+    let list = body(ALL_CONTAINERS)?.container_list.as_ref()?;
+    list.ids.iter().map(|id| inspect_path(id)).find(|path| !done(path)).map(Cow::Owned)
+}
+
+fn inspect_path(id: &str) -> String {
+    format!("/containers/{id}/json")
 }
 
 /// Whether this answer carries a mark that only a Docker-compatible API sends.
@@ -108,19 +149,20 @@ const KEPT_HEADERS: [&str; 9] = [
 const MAX_TEXT: usize = 256;
 const MAX_EXCERPT: usize = 200;
 const MAX_COMPONENTS: usize = 32;
-/// Real `/version` and `/info` answers are below 20 KiB; `/networks` is longer on busy hosts.
-const MAX_PARSED: usize = 256 * 1024;
+/// Real `/version` and `/info` answers are below 20 KiB; the lists of networks and containers are
+/// longer on busy hosts.
+const MAX_PARSED: usize = 1024 * 1024;
 
 /// Reduces an answer to what is stored.
-pub fn keep(path: &str, result: Result<Answer, StreamEnd>) -> Exchange {
+pub fn keep(path: &str, result: Result<Answer, StreamEnd>, depth: Depth) -> Exchange {
     let result = match result {
-        Ok(answer) => ExchangeResult::Answered(Box::new(kept_answer(path, &answer))),
+        Ok(answer) => ExchangeResult::Answered(Box::new(kept_answer(path, &answer, depth))),
         Err(end) => ExchangeResult::Unanswered(end),
     };
     Exchange { path: path.to_owned(), result }
 }
 
-fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
+fn kept_answer(path: &str, answer: &Answer, depth: Depth) -> HttpAnswer {
     let headers: BTreeMap<String, String> = KEPT_HEADERS
         .iter()
         .filter_map(|name| {
@@ -128,33 +170,41 @@ fn kept_answer(path: &str, answer: &Answer) -> HttpAnswer {
         })
         .collect();
     let json = json_shape(&answer.body);
-    let served = answer.status == 200 && json != JsonShape::NotJson;
-    let parsed = (served && matches!(path, VERSION | INFO | NETWORKS))
-        .then(|| small_json(&answer.body))
-        .flatten();
-    let object = parsed.as_ref().filter(|_| json == JsonShape::Object);
-    let version = object.filter(|_| path == VERSION).map(version_body);
-    let info = object.filter(|_| path == INFO);
-    let networks = parsed.as_ref().filter(|_| path == NETWORKS).and_then(posture::networks);
+    let mut body = Body {
+        bytes: answer.body.len() as u64,
+        end: answer.body_end.clone(),
+        json,
+        ..Body::default()
+    };
+    if answer.status == 200 && json != JsonShape::NotJson {
+        keep_json(path, &answer.body, depth, &mut body);
+    }
     // What the API serves may be private; what refuses or is no Docker API identifies itself.
     // Also a body that broke off, which is no JSON any more.
-    let private =
-        (200..300).contains(&answer.status) && matches!(path, INFO | NETWORKS | CONTAINERS);
-    let excerpt = (!private && version.is_none() && !answer.body.is_empty())
+    let private = (200..300).contains(&answer.status) && !matches!(path, VERSION | PING);
+    body.excerpt = (!private && body.version.is_none() && !answer.body.is_empty())
         .then(|| bounded_bytes(&answer.body, MAX_EXCERPT));
-    HttpAnswer {
-        status: answer.status,
-        headers,
-        body: Body {
-            bytes: answer.body.len() as u64,
-            end: answer.body_end.clone(),
-            json,
-            excerpt,
-            version,
-            engine_id: info.and_then(|value| text_at(value, "ID")),
-            info: info.map(|value| Box::new(posture::info(value))),
-            networks,
-        },
+    HttpAnswer { status: answer.status, headers, body }
+}
+
+/// Of what each path serves, the fields that are kept.
+fn keep_json(path: &str, bytes: &[u8], depth: Depth, body: &mut Body) {
+    if path == CONTAINERS {
+        return;
+    }
+    let Some(value) = small_json(bytes) else { return };
+    match path {
+        VERSION if value.is_object() => body.version = Some(version_body(&value)),
+        INFO if value.is_object() => {
+            body.engine_id = text_at(&value, "ID");
+            body.info = (depth != Depth::Version).then(|| Box::new(posture::info(&value)));
+        }
+        NETWORKS if depth != Depth::Version => body.networks = posture::networks(&value),
+        ALL_CONTAINERS => body.container_list = posture::container_list(&value),
+        inspect if inspect.starts_with("/containers/") && value.is_object() => {
+            body.container = Some(Box::new(posture::container(&value)));
+        }
+        _ => {}
     }
 }
 

@@ -139,6 +139,8 @@ fn open_assessment() -> Assessment {
             ..api(Access::Open, DockerApi::Seen, "all four read-only paths answered 200")
         },
         tls: None,
+        posture: None,
+        containers: None,
         connections: 2,
     }
 }
@@ -205,6 +207,8 @@ fn mutual_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls12, TlsVersion::Tls13], &[])
         }),
+        posture: None,
+        containers: None,
         connections: 3,
     };
     let judgement = Judgement {
@@ -241,6 +245,8 @@ fn open_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls12], &[TlsVersion::Tls13])
         }),
+        posture: None,
+        containers: None,
         connections: 5,
     };
     let self_signed = Finding {
@@ -291,6 +297,8 @@ fn old_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12], &[])
         }),
+        posture: None,
+        containers: None,
         connections: 6,
     };
     let judgement = Judgement {
@@ -331,6 +339,8 @@ fn not_docker() -> v1::Endpoint {
         transport: Transport::Plain,
         api: api(Access::NotDocker, DockerApi::NotSeen, "an SSH server answered"),
         tls: None,
+        posture: None,
+        containers: None,
         connections: 2,
     };
     let judgement =
@@ -350,6 +360,8 @@ fn undetermined() -> v1::Endpoint {
         transport: Transport::Undetermined,
         api: api(Access::Undetermined, DockerApi::NotSeen, "no answer within 5 s"),
         tls: None,
+        posture: None,
+        containers: None,
         connections: 2,
     };
     let judgement =
@@ -383,6 +395,8 @@ fn http_enforced() -> v1::Endpoint {
             chains_missing: Some("the server speaks only 1.3, with a group that we lack".into()),
             ..tls(&[TlsVersion::Tls13], &[])
         }),
+        posture: None,
+        containers: None,
         connections: 4,
     };
     let judgement = Judgement {

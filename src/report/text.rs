@@ -11,6 +11,7 @@ use crate::finding::Severity;
 
 mod findings;
 mod page;
+mod scoreboard;
 mod table;
 
 use page::{Page, Tone};
@@ -67,6 +68,7 @@ pub fn render(report: &v1::Report, options: TextOptions) -> String {
     overview(&mut page, report);
     if !report.endpoints.is_empty() {
         table::write(&mut page, report, options);
+        scoreboard::write(&mut page, report);
         findings::write(&mut page, report, options);
     }
     remarks(&mut page, &report.scan);

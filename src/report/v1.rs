@@ -19,9 +19,11 @@ use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
 mod convert;
+mod posture;
 mod summary;
 
 pub use convert::Judged;
+pub use posture::{Containers, Posture, Setting};
 pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
 
 /// A key of the format that this version leaves null and a later one fills.
@@ -207,8 +209,10 @@ pub struct Api {
     pub paths: Vec<PathStatus>,
     /// The answer to `/version`.
     pub version: Option<VersionBody>,
-    pub posture: Reserved,
-    pub containers: Reserved,
+    /// How the engine is set up; null where its `/info` was not read.
+    pub posture: Option<Posture>,
+    /// Null unless containers were asked for and could be listed.
+    pub containers: Option<Containers>,
     /// Whether this is a Docker API at all.
     pub docker: DockerApi,
 }

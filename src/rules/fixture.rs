@@ -65,6 +65,8 @@ pub(crate) fn open_plain() -> Assessment {
             }),
         },
         tls: None,
+        posture: None,
+        containers: None,
         connections: 1,
     }
 }

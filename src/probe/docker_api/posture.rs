@@ -1,9 +1,12 @@
-//! `/info` and `/networks` → the facts kept of them, bounded, whatever types were sent.
+//! `/info`, `/networks` and containers → the facts kept of them, bounded, whatever types were
+//! sent.
 
 use serde_json::Value;
 
 use super::text_at;
-use crate::observation::posture::{InfoBody, NetworkBody, NetworksBody, SwarmBody};
+use crate::observation::posture::{
+    Bind, ContainerBody, ContainerList, InfoBody, NetworkBody, NetworksBody, SwarmBody,
+};
 
 const MAX_LIST: usize = 64;
 
@@ -71,6 +74,73 @@ fn swarm(value: &Value) -> SwarmBody {
         node_cert_expiry: spec("CAConfig").and_then(|config| number(config, "NodeCertExpiry")),
         root_rotation_in_progress: cluster.and_then(|c| truth(c, "RootRotationInProgress")),
     }
+}
+
+/// Only IDs that can stand in a path are kept: they come from the peer and go back to it.
+pub(super) fn container_list(value: &Value) -> Option<ContainerList> {
+    let all = value.as_array()?;
+    let ids = all
+        .iter()
+        .filter_map(|container| text_at(container, "Id"))
+        .filter(|id| {
+            (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+        .take(ContainerList::MAX)
+        .collect();
+    Some(ContainerList { total: all.len(), ids })
+}
+
+pub(super) fn container(value: &Value) -> ContainerBody {
+    let host = value.get("HostConfig");
+    let text = |name: &str| host.and_then(|host| text_at(host, name));
+    let list = |name: &str| host.and_then(|host| host.get(name)).and_then(texts);
+    ContainerBody {
+        id: text_at(value, "Id").map(|id| id.chars().take(12).collect()),
+        name: text_at(value, "Name").map(|name| name.trim_start_matches('/').to_owned()),
+        image: value.get("Config").and_then(|config| text_at(config, "Image")),
+        running: value.get("State").and_then(|state| truth(state, "Running")),
+        privileged: host.and_then(|host| truth(host, "Privileged")),
+        cap_add: list("CapAdd"),
+        security_opt: list("SecurityOpt"),
+        network_mode: text("NetworkMode"),
+        pid_mode: text("PidMode"),
+        ipc_mode: text("IpcMode"),
+        uts_mode: text("UTSMode"),
+        userns_mode: text("UsernsMode"),
+        binds: binds(value),
+    }
+}
+
+/// `Mounts` tells what is mounted; `Binds` also what will be, of a container not yet started.
+fn binds(value: &Value) -> Vec<Bind> {
+    let mounts = value.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+    let mut binds: Vec<Bind> = mounts
+        .filter(|mount| text_at(mount, "Type").is_none_or(|kind| kind == "bind"))
+        .filter_map(|mount| {
+            Some(Bind {
+                source: text_at(mount, "Source")?,
+                destination: text_at(mount, "Destination")?,
+                writable: truth(mount, "RW").unwrap_or(true),
+            })
+        })
+        .take(MAX_LIST)
+        .collect();
+    let host = value.get("HostConfig");
+    let texts = host.and_then(|host| host.get("Binds")).and_then(texts).unwrap_or_default();
+    for text in texts.iter().take(MAX_LIST) {
+        let mut parts = text.split(':');
+        if let (Some(source), Some(destination)) = (parts.next(), parts.next())
+            && source.starts_with('/')
+            && !binds.iter().any(|bind| bind.destination == destination)
+        {
+            binds.push(Bind {
+                source: source.to_owned(),
+                destination: destination.to_owned(),
+                writable: !parts.next().unwrap_or_default().split(',').any(|mode| mode == "ro"),
+            });
+        }
+    }
+    binds
 }
 
 /// CIDRs as they are, and the index names that are marked as not secure.

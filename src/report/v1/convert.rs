@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::{
-    Access, Answer, Api, Baseline, Certificate, Chain, Check, CheckStatus, ClientAuth, DockerApi,
-    DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key, KeyPossession, Negotiated,
-    ParsedCertificate, PathStatus, Product, SelfSignature, SubjectAltNames, SupportStatus, Tls,
-    Transport, UndeterminedRule, UnparsableCertificate, Verified, VersionSupport,
+    Access, Answer, Api, Baseline, Certificate, Chain, Check, CheckStatus, ClientAuth, Containers,
+    DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key, KeyPossession,
+    Negotiated, ParsedCertificate, PathStatus, Posture, Product, SelfSignature, SubjectAltNames,
+    SupportStatus, Tls, Transport, UndeterminedRule, UnparsableCertificate, Verified,
+    VersionSupport,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -37,7 +38,11 @@ impl Endpoint {
             names: endpoint.names.clone(),
             sni: endpoint.sni.clone(),
             transport: assessment.transport.into(),
-            api: (&assessment.api).into(),
+            api: Api {
+                posture: assessment.posture.as_ref().map(Posture::from),
+                containers: assessment.containers.as_ref().map(Containers::from),
+                ..(&assessment.api).into()
+            },
             audit: None,
             tls: assessment.tls.as_ref().map(Tls::from),
             baseline: baseline.into(),
