@@ -223,7 +223,7 @@ pub static ENGINE_EXPERIMENTAL: Rule = Rule {
     severity: Severity::Low,
     title: "Experimental features are on",
     why: "What is experimental has seen less review, and changes without notice.",
-    detection: "ExperimentalBuild in /info is true.",
+    detection: "ExperimentalBuild, which /info reports, is true.",
     remediation: "Take \"experimental\": true out of /etc/docker/daemon.json, and --experimental \
                   out of the unit, then restart.",
     references: &[
