@@ -1,5 +1,6 @@
 //! What a rule says about an endpoint or the fleet. Rules make findings, reports show them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -63,6 +64,6 @@ pub struct Finding {
     pub subject: Option<String>,
     pub title: &'static str,
     pub evidence: String,
-    pub remediation: String,
+    pub remediation: Cow<'static, str>,
     pub references: &'static [&'static str],
 }

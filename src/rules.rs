@@ -13,6 +13,8 @@ mod setting;
 mod swarm;
 mod tls;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -189,7 +191,7 @@ fn finding(rule: &Rule, endpoint: &str, violation: Violation) -> Finding {
         subject: violation.subject,
         title: rule.title,
         evidence: violation.evidence,
-        remediation: violation.remediation.unwrap_or_else(|| rule.remediation.to_owned()),
+        remediation: violation.remediation.map_or(Cow::Borrowed(rule.remediation), Cow::Owned),
         references: rule.references,
     }
 }

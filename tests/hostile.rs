@@ -570,7 +570,7 @@ async fn a_path_that_is_only_lost_is_no_refusal() {
     assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
     let judged = docksweep::scan::judge(&observation);
     let undetermined: Vec<&str> =
-        judged.rules_undetermined.iter().map(|rule| rule.rule.as_str()).collect();
+        judged.rules_undetermined.iter().map(|rule| rule.rule.as_ref()).collect();
     assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");
     assert!(!judged.rules_passed.iter().any(|rule| rule == "api-unauthenticated-plaintext"));
 }

@@ -7,6 +7,7 @@
 //! Strings that came from the network are kept as they were sent: see `json` and `sanitize` for
 //! what makes them safe to show.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -25,6 +26,10 @@ mod summary;
 pub use convert::Judged;
 pub use posture::{Containers, Posture, Setting};
 pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
+
+/// Text that is the program's own, or was read from a report. Every finding of a rule shares its
+/// words, so that memory grows with what is found and not with what is said about it.
+pub type Text = Cow<'static, str>;
 
 /// A key of the format that this version leaves null and a later one fills.
 pub type Reserved = Option<Value>;
@@ -174,7 +179,7 @@ pub struct Endpoint {
     pub baseline: Baseline,
     /// Worst first.
     pub findings: Vec<Finding>,
-    pub rules_passed: Vec<String>,
+    pub rules_passed: Vec<Text>,
     /// Null while access is undetermined.
     pub grade: Option<Grade>,
     /// TCP connections that the probes made.
@@ -480,14 +485,14 @@ pub enum CheckStatus {
 pub struct Finding {
     /// Stable over runs.
     pub id: String,
-    pub rule: String,
+    pub rule: Text,
     pub severity: Severity,
     /// What in the endpoint it is about, where there can be several.
     pub subject: Option<String>,
-    pub title: String,
+    pub title: Text,
     pub evidence: String,
-    pub remediation: String,
-    pub references: Vec<String>,
+    pub remediation: Text,
+    pub references: Vec<Text>,
     /// Null: not suppressed.
     pub suppressed: Reserved,
 }
@@ -508,7 +513,7 @@ pub struct FleetFinding {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UndeterminedRule {
-    pub rule: String,
+    pub rule: Text,
     pub reason: String,
 }
 

@@ -101,7 +101,7 @@ pub static SWARM_NODE_CERTIFICATES_LONG: Rule = Rule {
     title: "Swarm nodes keep their certificates for long",
     why: "A node's stolen key is good for as long as its certificate.",
     detection: "NodeCertExpiry in a manager's /info is above 90 days, which is the default.",
-    remediation: "docker swarm update --cert-expiry 720h",
+    remediation: "Shorten them to what the nodes can renew in time:\n\n    docker swarm update --cert-expiry 720h\n",
     references: &[
         "https://docs.docker.com/engine/swarm/how-swarm-mode-works/pki/",
         "CIS Docker Benchmark 1.6.0, 7.7 (rotation of node certificates)",

@@ -85,7 +85,7 @@ impl<'a> Group<'a> {
         self.cases.add((&finding.evidence, finding.subject.as_deref()), endpoints);
         self.remedies.add(&finding.remediation, endpoints);
         for reference in &finding.references {
-            if !self.references.contains(&reference.as_str()) {
+            if !self.references.contains(&reference.as_ref()) {
                 self.references.push(reference);
             }
         }
@@ -176,7 +176,7 @@ fn undetermined(page: &mut Page, report: &v1::Report, minimum: Severity) {
         let rules = endpoint
             .rules_undetermined
             .iter()
-            .map(|v1::UndeterminedRule { rule, reason }| (rule.as_str(), reason.as_str()));
+            .map(|v1::UndeterminedRule { rule, reason }| (rule.as_ref(), reason.as_str()));
         let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (question, reason) in access.into_iter().chain(rules) {
             by_reason.entry(reason).or_default().push(question);

@@ -6,7 +6,7 @@ use super::{
     Access, Answer, Api, Baseline, Certificate, Chain, Check, CheckStatus, ClientAuth, Containers,
     DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key, KeyPossession,
     Negotiated, ParsedCertificate, PathStatus, Posture, Product, SelfSignature, SubjectAltNames,
-    SupportStatus, Tls, Transport, UndeterminedRule, UnparsableCertificate, Verified,
+    SupportStatus, Text, Tls, Transport, UndeterminedRule, UnparsableCertificate, Verified,
     VersionSupport,
 };
 use crate::assess::{self, Assessment};
@@ -47,7 +47,7 @@ impl Endpoint {
             tls: assessment.tls.as_ref().map(Tls::from),
             baseline: baseline.into(),
             findings: judgement.findings.iter().map(Finding::from).collect(),
-            rules_passed: judgement.passed.iter().copied().map(str::to_owned).collect(),
+            rules_passed: judgement.passed.iter().copied().map(Text::Borrowed).collect(),
             grade,
             connections: count(assessment.connections),
             judged_at,
@@ -55,7 +55,7 @@ impl Endpoint {
                 .undetermined
                 .iter()
                 .map(|(rule, reason)| UndeterminedRule {
-                    rule: (*rule).to_owned(),
+                    rule: (*rule).into(),
                     reason: reason.clone(),
                 })
                 .collect(),
@@ -289,13 +289,13 @@ impl From<&finding::Finding> for Finding {
     fn from(finding: &finding::Finding) -> Self {
         Self {
             id: finding.id.clone(),
-            rule: finding.rule.to_owned(),
+            rule: finding.rule.into(),
             severity: finding.severity,
             subject: finding.subject.clone(),
-            title: finding.title.to_owned(),
+            title: finding.title.into(),
             evidence: finding.evidence.clone(),
             remediation: finding.remediation.clone(),
-            references: finding.references.iter().copied().map(str::to_owned).collect(),
+            references: finding.references.iter().copied().map(Text::Borrowed).collect(),
             suppressed: None,
         }
     }
