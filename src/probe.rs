@@ -149,11 +149,15 @@ impl<'a> Probe<'a> {
 
     /// A peer that has answered once may take its time: `/info` is slow on a busy engine.
     fn patience(&self, asked: &[Exchange]) -> Duration {
+        let patience = self.config.dialer.patience;
         if asked.is_empty() {
-            self.config.dialer.patience
-        } else {
-            self.deadline.saturating_duration_since(Instant::now())
+            return patience;
         }
+        // Some of the time is kept for what comes after.
+        self.deadline
+            .saturating_duration_since(Instant::now())
+            .saturating_sub(patience)
+            .max(patience)
     }
 
     async fn plain(&mut self) -> Heard {
@@ -276,16 +280,25 @@ fn next_offer(connections: &[Connection]) -> Option<Offer> {
         return None;
     }
     let both = open(TlsVersion::Tls13) && open(TlsVersion::Tls12);
+    // Only a server that has TLS 1.3 is bound by a list of versions.
+    let bound = matches!(settled.get(&TlsVersion::Tls13), Some(Settled::Accepted(_)));
+    let old = [TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3].into_iter().all(open);
+    // Where 1.2 is spoken and no chain was seen, its hello shows it without a key of ours.
+    let chain_missing = matches!(settled.get(&TlsVersion::Tls12), Some(Settled::Accepted(_)))
+        && !connections.iter().any(shows_chain);
+    let last = left == 1 && open(TlsVersion::Tls12);
     let next = [
         (both, Offer::Tls13And12),
+        (last, Offer::Only(TlsVersion::Tls12)),
         (open(TlsVersion::Tls13), Offer::Only(TlsVersion::Tls13)),
+        (bound && old, Offer::BelowTls12),
         (open(TlsVersion::Tls11), Offer::Only(TlsVersion::Tls11)),
         (open(TlsVersion::Tls10), Offer::Only(TlsVersion::Tls10)),
         (open(TlsVersion::Ssl3), Offer::Only(TlsVersion::Ssl3)),
-        (open(TlsVersion::Tls12), Offer::Only(TlsVersion::Tls12)),
+        (open(TlsVersion::Tls12) || chain_missing, Offer::Only(TlsVersion::Tls12)),
     ]
     .into_iter()
-    .find(|(wanted, offer)| *wanted && times(*offer) == 0)
+    .find(|(wanted, offer)| *wanted && times(*offer) == 0 && !dropped_within(connections, *offer))
     .map(|(_, offer)| offer);
     let control = accepted.map(Offer::Only).filter(|_| unconfirmed_drop(connections));
     match (next, control) {
@@ -297,6 +310,31 @@ fn next_offer(connections: &[Connection]) -> Option<Offer> {
         (None, Some(control)) if times(control) <= 1 => Some(control),
         (None, _) => None,
     }
+}
+
+fn shows_chain(connection: &Connection) -> bool {
+    match connection {
+        Connection::Plain(_) => false,
+        Connection::Tls(tls) => tls.chain.is_some(),
+        Connection::Hello(hello) => match &hello.answer {
+            HelloAnswer::ServerHello(flight) => flight.chain.is_some(),
+            _ => false,
+        },
+    }
+}
+
+/// The versions of this offer were already asked together with others, and dropped without a
+/// word: what settles them is whether the server still answers, not the same question again.
+fn dropped_within(connections: &[Connection], offer: Offer) -> bool {
+    let versions = offer.versions();
+    connections.iter().any(|connection| match connection {
+        Connection::Hello(hello) => {
+            hello.offered.len() > versions.len()
+                && is_drop(&hello.answer)
+                && versions.iter().all(|version| hello.offered.contains(version))
+        }
+        _ => false,
+    })
 }
 
 /// Two hellos into a port that answered neither them nor the handshake: it does not speak TLS.

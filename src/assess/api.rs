@@ -218,7 +218,18 @@ fn not_served(
     seen: bool,
 ) -> (Access, String) {
     let status = answer.status;
+    let open: Vec<&str> = OPEN_PATHS
+        .iter()
+        .filter(|(path, shape)| {
+            answers.answer(path).is_some_and(|a| a.status == 200 && a.body.json == *shape)
+        })
+        .map(|(path, _)| *path)
+        .collect();
     match status {
+        _ if seen && status != 200 && !open.is_empty() => (
+            Access::Filtered,
+            format!("GET /version was answered {status}, but {} answer anyone", open.join(", ")),
+        ),
         401 | 403 => {
             let why = answer
                 .headers

@@ -22,7 +22,7 @@ pub(super) fn assess(observation: &Observation) -> ClientAuth {
             Answer::No,
             Answer::No,
             None,
-            "the server's flight was read whole and held no CertificateRequest".to_owned(),
+            "the server's first flight was read whole and held no CertificateRequest".to_owned(),
         ),
         None => (
             Answer::Undetermined,
@@ -48,7 +48,11 @@ pub(super) fn assess(observation: &Observation) -> ClientAuth {
 /// nginx's 400, and the statuses 495 and 496 that it uses within. An answer in Docker's own words
 /// has passed whoever checks certificates.
 pub(super) fn refuses_without_certificate(answer: &HttpAnswer) -> bool {
-    matches!(answer.status, 400 | 401 | 403 | 495 | 496)
+    let explained = || {
+        let text = answer.body.excerpt.as_deref().unwrap_or_default();
+        text.to_ascii_lowercase().contains("certificate")
+    };
+    (matches!(answer.status, 401 | 403 | 495 | 496) || (answer.status == 400 && explained()))
         && !super::api::in_dockers_words(answer)
         // It names the credential that it wants, which is no certificate.
         && !(answer.status == 401 && answer.headers.contains_key("www-authenticate"))
@@ -80,7 +84,7 @@ fn request_was_possible(observation: &Observation) -> bool {
 fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String) {
     // One request served to a stranger settles it: what a later connection came to is no refusal.
     if let Some((path, status)) = tls_exchanges(observation).find_map(|e| match &e.result {
-        ExchangeResult::Answered(answer) if !refuses_without_certificate(answer) => {
+        ExchangeResult::Answered(answer) if is_served(answer) => {
             Some((e.path.as_str(), answer.status))
         }
         _ => None,
@@ -112,16 +116,24 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
             return (Answer::Yes, Some(EnforcedBy::Tls), how);
         }
     }
-    // What was answered, if anything, refuses: whatever serves was found above.
-    let refusal = tls_exchanges(observation).find_map(|exchange| match &exchange.result {
-        ExchangeResult::Answered(answer) => Some((&exchange.path, answer.status)),
-        ExchangeResult::Unanswered(_) => None,
-    });
-    match refusal {
-        Some((path, status)) => (
-            Answer::Yes,
-            Some(EnforcedBy::Http),
-            format!("TLS completed without a certificate, and GET {path} was answered {status}"),
+    let mut first = tls_exchanges(observation).map(|exchange| (&exchange.path, &exchange.result));
+    match first.next() {
+        Some((path, ExchangeResult::Answered(answer))) => {
+            let how = format!(
+                "TLS completed without a certificate, and GET {path} was answered {}",
+                answer.status
+            );
+            if refuses_without_certificate(answer) {
+                return (Answer::Yes, Some(EnforcedBy::Http), how);
+            }
+            // Behind a certificate or not, a site may have no such page.
+            let how = format!("{how}, which does not tell whether a certificate would change it");
+            (Answer::Undetermined, None, how)
+        }
+        Some((_, ExchangeResult::Unanswered(end))) => (
+            Answer::Undetermined,
+            None,
+            format!("TLS completed after a CertificateRequest, and then: {}", describe(end)),
         ),
         None => (
             Answer::Undetermined,
@@ -130,6 +142,11 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
                 .to_owned(),
         ),
     }
+}
+
+/// Content for a stranger, or an answer in the daemon's own words.
+fn is_served(answer: &HttpAnswer) -> bool {
+    (200..300).contains(&answer.status) || super::api::in_dockers_words(answer)
 }
 
 fn is_refusal(end: &StreamEnd) -> bool {

@@ -124,10 +124,23 @@ impl Evidence {
             self.leave_open(offered, reason);
             return;
         }
+        let refused: &[TlsVersion] = match offered {
+            [_] => offered,
+            _ if description == PROTOCOL_VERSION => offered,
+            // 1.1 and 1.0 have the same suites and the same signature: what fails the one for
+            // another reason than its version fails the other.
+            [TlsVersion::Tls11, TlsVersion::Tls10, ..] => &[TlsVersion::Tls11, TlsVersion::Tls10],
+            _ => &[],
+        };
         for version in offered {
-            self.refused.entry(*version).or_insert_with(|| reason.clone());
+            if refused.contains(version) {
+                let reason = format!("{reason} to {}", hello_of(offered));
+                self.refused.entry(*version).or_insert(reason);
+            } else {
+                self.open.insert(*version, format!("{reason} to {}", hello_of(offered)));
+            }
         }
-        if description == PROTOCOL_VERSION {
+        if description == PROTOCOL_VERSION && offered.len() == 1 {
             self.too_old.extend(offered.iter().max());
         }
     }
@@ -146,10 +159,11 @@ impl Evidence {
             return Settled::Refused(reason.clone());
         }
         // Alert 70 means "only versions above yours", which is believed of a server that has
-        // shown one; an intolerant server may send it to anything that it does not know.
+        // shown one, and of the last version only: some send it for want of the very version,
+        // and have a lower one.
         let above = self.too_old.iter().find(|asked| {
-            version < **asked
-                && **asked <= TlsVersion::Tls12
+            version == TlsVersion::Ssl3
+                && **asked == TlsVersion::Tls10
                 && self.accepted.keys().any(|accepted| accepted > *asked)
         });
         if let Some(asked) = above {
@@ -170,6 +184,11 @@ impl Evidence {
         }
         Settled::Open(self.open.get(&version).cloned().unwrap_or_else(|| "not asked".to_owned()))
     }
+}
+
+fn hello_of(offered: &[TlsVersion]) -> String {
+    let names: Vec<&str> = offered.iter().map(|version| version.name()).collect();
+    format!("a hello of {}", names.join(", "))
 }
 
 /// The connection ended without a word about the hello.

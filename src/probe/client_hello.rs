@@ -23,23 +23,28 @@ pub enum Offer {
     /// TLS 1.3 and 1.2 with wide suites, for servers on which a TLS library's own hello failed for
     /// another reason than the version.
     Tls13And12,
+    /// TLS 1.1, 1.0 and SSL 3.0, each by name in `supported_versions`, which binds a server that
+    /// has TLS 1.3 (RFC 8446 section 4.2.1): one answer settles them all.
+    BelowTls12,
 }
 
 impl Offer {
     /// Every offer there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Only(TlsVersion::Ssl3),
         Self::Only(TlsVersion::Tls10),
         Self::Only(TlsVersion::Tls11),
         Self::Only(TlsVersion::Tls12),
         Self::Only(TlsVersion::Tls13),
         Self::Tls13And12,
+        Self::BelowTls12,
     ];
 
     pub fn versions(self) -> Vec<TlsVersion> {
         match self {
             Self::Only(version) => vec![version],
             Self::Tls13And12 => vec![TlsVersion::Tls13, TlsVersion::Tls12],
+            Self::BelowTls12 => vec![TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3],
         }
     }
 }
@@ -113,7 +118,8 @@ fn record_version(offer: Offer) -> u16 {
 fn legacy_version(offer: Offer) -> u16 {
     match offer {
         Offer::Only(version) => version.wire().min(TlsVersion::Tls12.wire()),
-        Offer::Tls13And12 => TlsVersion::Tls12.wire(),
+        // GnuTLS looks no further where this says 1.1.
+        Offer::Tls13And12 | Offer::BelowTls12 => TlsVersion::Tls12.wire(),
     }
 }
 
@@ -146,11 +152,15 @@ fn hello_message(
 fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
     let parts: &[&[u16]] = match offer {
         Offer::Only(TlsVersion::Ssl3) => &[AES_CBC_SUITES, OLD_SUITES],
-        Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11) => {
-            &[ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_ELLIPTIC_SUITES, OLD_SUITES]
-        }
+        Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11) | Offer::BelowTls12 => &[
+            ELLIPTIC_AES_CBC_SUITES,
+            AES_CBC_SUITES,
+            OLD_ELLIPTIC_SUITES,
+            OLD_SUITES,
+            RARE_CBC_SUITES,
+        ],
         Offer::Only(TlsVersion::Tls12) => {
-            &[TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_SUITES]
+            &[TLS12_SUITES, RARE_TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_SUITES]
         }
         Offer::Only(TlsVersion::Tls13) => &[TLS13_SUITES],
         Offer::Tls13And12 => &[TLS13_SUITES, TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES],
@@ -196,6 +206,35 @@ const TLS12_SUITES: &[u16] = &[
     0xc028, // TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384
     0x0067, // TLS_DHE_RSA_WITH_AES_128_CBC_SHA256
     0x003c, // TLS_RSA_WITH_AES_128_CBC_SHA256
+];
+
+/// What a few servers are restricted to; asked of 1.2 alone, where there is room for them.
+const RARE_TLS12_SUITES: &[u16] = &[
+    0x003d, // TLS_RSA_WITH_AES_256_CBC_SHA256
+    0x006b, // TLS_DHE_RSA_WITH_AES_256_CBC_SHA256
+    0x00a2, // TLS_DHE_DSS_WITH_AES_128_GCM_SHA256
+    0x00a3, // TLS_DHE_DSS_WITH_AES_256_GCM_SHA384
+    0xc09c, // TLS_RSA_WITH_AES_128_CCM
+    0xc09d, // TLS_RSA_WITH_AES_256_CCM
+    0xc09e, // TLS_DHE_RSA_WITH_AES_128_CCM
+    0xc09f, // TLS_DHE_RSA_WITH_AES_256_CCM
+    0xc0ac, // TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    0xc0ad, // TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+    0xc0ae, // TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8
+    0xc076, // TLS_ECDHE_RSA_WITH_CAMELLIA_128_CBC_SHA256
+    0x0041, // TLS_RSA_WITH_CAMELLIA_128_CBC_SHA
+    0x0084, // TLS_RSA_WITH_CAMELLIA_256_CBC_SHA
+    0xc060, // TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256
+    0xc050, // TLS_RSA_WITH_ARIA_128_GCM_SHA256
+];
+
+/// The same below TLS 1.2.
+const RARE_CBC_SUITES: &[u16] = &[
+    0x0041, // TLS_RSA_WITH_CAMELLIA_128_CBC_SHA
+    0x0084, // TLS_RSA_WITH_CAMELLIA_256_CBC_SHA
+    0x0045, // TLS_DHE_RSA_WITH_CAMELLIA_128_CBC_SHA
+    0x0088, // TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA
+    0x0096, // TLS_RSA_WITH_SEED_CBC_SHA
 ];
 
 /// From TLS 1.0 on: elliptic curves need extensions (RFC 8422), which SSL 3.0 has not.
@@ -255,19 +294,22 @@ fn push_extensions(extensions: &mut Vec<u8>, offer: Offer, server_name: Option<&
         // RFC 7627 section 5.3: a server may refuse clients without it.
         push_extension(extensions, EXTENSION_EXTENDED_MASTER_SECRET, |_| {});
     }
-    if versions.contains(&TlsVersion::Tls13) {
+    if versions.contains(&TlsVersion::Tls13) || offer == Offer::BelowTls12 {
         push_extension(extensions, EXTENSION_SUPPORTED_VERSIONS, |data| {
             vector8(data, |list| extend_u16(list, versions.iter().map(|v| v.wire())));
         });
+    }
+    if versions.contains(&TlsVersion::Tls13) {
         // RFC 8446 section 4.2.8: an empty list asks for a HelloRetryRequest, which names the
         // version without a key of ours. Left out altogether, it draws alert 109.
         push_extension(extensions, EXTENSION_KEY_SHARE, |data| vector16(data, |_| {}));
     }
     if offer != Offer::Only(TlsVersion::Tls13) {
-        // Only the uncompressed format (RFC 8422 section 5.1.2). Not the last extension: some old
-        // servers fail on a hello that ends in an empty one, and none here does.
+        // Also the compressed formats that RFC 8422 section 5.1.2 deprecates: a server whose key is
+        // encoded so must see them. Not the last extension: some old servers fail on a hello that
+        // ends in an empty one, and none here does.
         push_extension(extensions, EXTENSION_EC_POINT_FORMATS, |data| {
-            vector8(data, |formats| formats.push(0));
+            vector8(data, |formats| formats.extend([0, 1, 2]));
         });
     }
 }
@@ -298,7 +340,7 @@ fn supported_groups(offer: Offer) -> impl Iterator<Item = u16> {
     let rest: &[&[u16]] = match offer {
         Offer::Only(TlsVersion::Tls13) => &[HYBRID_GROUPS, FINITE_FIELD_GROUPS],
         Offer::Tls13And12 => &[HYBRID_GROUPS, OLD_CURVES],
-        Offer::Only(_) => &[OLD_CURVES],
+        Offer::Only(_) | Offer::BelowTls12 => &[OLD_CURVES],
     };
     COMMON_GROUPS.iter().chain(rest.iter().copied().flatten()).copied()
 }
@@ -322,6 +364,9 @@ const HYBRID_GROUPS: &[u16] = &[
 const FINITE_FIELD_GROUPS: &[u16] = &[
     0x0100, // ffdhe2048
     0x0101, // ffdhe3072
+    0x0102, // ffdhe4096
+    0x0103, // ffdhe6144
+    0x0104, // ffdhe8192
 ];
 
 /// Up to TLS 1.2 a server may only show an ECDSA certificate whose curve is listed (RFC 8422
@@ -331,13 +376,16 @@ const OLD_CURVES: &[u16] = &[
     0x0015, // secp224r1
     0x0013, // secp192r1
     0x001a, // brainpoolP256r1
+    0x001b, // brainpoolP384r1
+    0x001c, // brainpoolP512r1
 ];
 
 /// Before TLS 1.2 there is no such extension (RFC 5246 section 7.4.1.4.1).
 fn signature_algorithms(offer: Offer) -> Option<impl Iterator<Item = u16>> {
     let rest: &[u16] = match offer {
-        Offer::Only(TlsVersion::Ssl3 | TlsVersion::Tls10 | TlsVersion::Tls11) => return None,
-        Offer::Only(TlsVersion::Tls12) => DSA_SIGNATURES,
+        Offer::Only(TlsVersion::Ssl3 | TlsVersion::Tls10 | TlsVersion::Tls11)
+        | Offer::BelowTls12 => return None,
+        Offer::Only(TlsVersion::Tls12) => TLS12_SIGNATURES,
         Offer::Only(TlsVersion::Tls13) => TLS13_SIGNATURES,
         Offer::Tls13And12 => &[],
     };
@@ -363,7 +411,9 @@ const COMMON_SIGNATURES: &[u16] = &[
     0x0201, // rsa_pkcs1_sha1
 ];
 
-const DSA_SIGNATURES: &[u16] = &[
+const TLS12_SIGNATURES: &[u16] = &[
+    0x080b, // rsa_pss_pss_sha512
+    0x0301, // rsa_pkcs1_sha224
     0x0402, // dsa_sha256
     0x0202, // dsa_sha1
 ];

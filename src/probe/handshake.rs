@@ -259,7 +259,16 @@ fn verifier_supports(leaf: &CertificateDer<'_>) -> bool {
     let Certificate::Parsed(facts) = Certificate::from_der(leaf) else { return false };
     facts.version == 3
         && match facts.key.algorithm {
-            KeyAlgorithm::Rsa => facts.key.bits.is_some_and(|bits| (2048..=8192).contains(&bits)),
+            // A public exponent of more than 33 bits is refused, and reported as a bad signature.
+            KeyAlgorithm::Rsa => {
+                facts.key.bits.is_some_and(|bits| (2048..=8192).contains(&bits))
+                    && facts
+                        .key
+                        .exponent
+                        .as_deref()
+                        .and_then(|exponent| exponent.parse::<u64>().ok())
+                        .is_some_and(|exponent| exponent < 1 << 33)
+            }
             KeyAlgorithm::Ec => {
                 matches!(facts.key.curve.as_deref(), Some("P-256" | "P-384" | "P-521"))
             }

@@ -64,28 +64,40 @@ fn a_handshake_in_1_2_refuses_1_3() {
 }
 
 #[test]
-fn alert_70_to_1_1_settles_all_below_for_a_server_that_has_a_higher_version() {
-    let connections = [
-        handshake(Some(Tls13), None),
-        hello(&[Tls12], server_hello(0x0303, true)),
-        hello(&[Tls11], alert(70)),
-    ];
+fn alert_70_to_all_old_versions_settles_them() {
+    let mut connections =
+        vec![handshake(Some(Tls13), None), hello(&[Tls11, Tls10, Ssl3], alert(70))];
+    assert_eq!(summary(&connections), "rrr?a");
+    connections.push(hello(&[Tls12], server_hello(0x0303, true)));
     assert_eq!(summary(&connections), "rrraa");
 }
 
 #[test]
-fn alert_70_alone_settles_only_what_was_offered() {
-    let connections = [
-        handshake(None, Some(StreamEnd::Alert { level: 2, description: 70 })),
-        hello(&[Tls11], alert(70)),
-    ];
-    assert_eq!(summary(&connections), "??rrr");
+fn another_alert_to_all_old_versions_settles_those_that_are_alike() {
+    let connections = [handshake(Some(Tls13), None), hello(&[Tls11, Tls10, Ssl3], alert(80))];
+    assert_eq!(summary(&connections), "?rr?a");
 }
 
 #[test]
-fn alert_80_needs_a_hello_a_version() {
-    let connections = [handshake(Some(Tls13), None), hello(&[Tls11], alert(80))];
-    assert_eq!(summary(&connections), "??r?a");
+fn alert_70_settles_what_was_offered_and_below_1_0_the_rest() {
+    let mut connections = vec![handshake(Some(Tls12), None), hello(&[Tls11], alert(70))];
+    // A server without 1.1 may have 1.0 all the same.
+    assert_eq!(summary(&connections), "??rar");
+    connections.push(hello(&[Tls10], alert(70)));
+    assert_eq!(summary(&connections), "rrrar");
+    let connections = [
+        handshake(None, Some(StreamEnd::Alert { level: 2, description: 70 })),
+        hello(&[Tls10], alert(70)),
+    ];
+    assert_eq!(summary(&connections), "?r?rr", "no higher version was seen");
+}
+
+#[test]
+fn an_alert_to_two_versions_for_another_reason_settles_neither() {
+    let connections = [hello(&[Tls13, Tls12], alert(40))];
+    assert_eq!(summary(&connections), "?????");
+    let connections = [hello(&[Tls13, Tls12], alert(40)), hello(&[Tls12], alert(40))];
+    assert_eq!(summary(&connections), "???r?");
 }
 
 #[test]
