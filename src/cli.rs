@@ -24,6 +24,8 @@ pub enum Command {
     /// Sweep targets for Docker APIs and judge each one found.
     #[command(after_help = SCAN_EXAMPLES)]
     Scan(Box<ScanArgs>),
+    /// Judge a stored JSON report again, offline, with today's rules and date.
+    Report(ReportArgs),
     /// List the rules, or explain one.
     Rules(RulesArgs),
 }
@@ -180,6 +182,33 @@ pub struct ScanArgs {
     /// Log to stderr: -v info, -vv debug, -vvv trace
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Run")]
     pub verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A report that `scan -o FILE.json` wrote
+    #[arg(value_name = "FILE.json")]
+    pub file: PathBuf,
+
+    /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
+    #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]
+    pub outputs: Vec<String>,
+
+    /// Format of the report on stdout [default: text, or none with -o]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+
+    /// Show findings from this severity up (JSON always holds all)
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]
+    pub severity: Severity,
+
+    /// Exit 10 when a finding is at least this severe [default: never]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub fail_on: Option<Severity>,
+
+    /// Colour the text report
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::sanitize;
 
+mod report;
 mod rules;
 mod scan;
 
@@ -28,6 +29,7 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Scan(args) => scan::run(*args),
+        Command::Report(args) => report::run(args),
         Command::Rules(args) => rules::run(&args),
     }
 }

@@ -103,7 +103,8 @@ impl Config {
     /// The first flag, file or target that makes no sense.
     pub fn new(args: ScanArgs) -> Result<Self, ConfigError> {
         let sni = args.sni.map(server_name).transpose()?;
-        let outputs = outputs(&args.outputs, args.format, args.quiet)?;
+        let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
+        let outputs = outputs(&args.outputs, args.format, stdout)?;
         let user_agent = user_agent(args.user_agent)?;
         let rate = rate(&args.rate)?;
         let described = Described {
@@ -156,11 +157,7 @@ impl Config {
             sni,
             vantage: args.vantage,
             outputs,
-            text: TextOptions {
-                colour: colour(args.color),
-                width: terminal_width(),
-                minimum: args.severity,
-            },
+            text: text_options(args.color, args.severity),
             fail_on: args.fail_on,
             max_duration: args.max_duration,
             dry_run: args.dry_run,
@@ -254,11 +251,20 @@ fn user_agent(text: Option<String>) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// stdout gets a report of its own unless it should be quiet or a path already is stdout.
-fn outputs(
+/// What goes to stdout where no format was asked for, and no path is stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    Text,
+    /// Text only where there is no other output.
+    TextAlone,
+    Nothing,
+}
+
+/// Where reports go, each place once.
+pub(crate) fn outputs(
     paths: &[String],
     format: Option<Format>,
-    quiet: bool,
+    stdout: Stdout,
 ) -> Result<Vec<(Destination, Format)>, ConfigError> {
     let mut outputs = Vec::new();
     for text in paths {
@@ -267,7 +273,8 @@ fn outputs(
     let taken = outputs.iter().any(|(destination, _)| *destination == Destination::Stdout);
     match format {
         Some(format) => outputs.insert(0, (Destination::Stdout, format)),
-        None if quiet || taken => {}
+        None if taken || stdout == Stdout::Nothing => {}
+        None if stdout == Stdout::TextAlone && !outputs.is_empty() => {}
         None => outputs.insert(0, (Destination::Stdout, Format::Text)),
     }
     let mut seen = std::collections::HashSet::new();
@@ -293,6 +300,11 @@ fn output(text: &str) -> Result<(Destination, Format), ConfigError> {
     }
     let format = format.ok_or_else(|| ConfigError::OutputFormat(text.to_owned()))?;
     Ok((Destination::from_path(Path::new(path)), format))
+}
+
+/// The text on stdout; files get neither colour nor the terminal's width.
+pub(crate) fn text_options(color: When, minimum: Severity) -> TextOptions {
+    TextOptions { colour: colour(color), width: terminal_width(), minimum }
 }
 
 fn colour(when: When) -> Colour {

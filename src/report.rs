@@ -7,6 +7,7 @@ use std::path::Path;
 pub mod json;
 pub mod jsonl;
 pub mod output;
+pub mod stored;
 pub mod text;
 pub mod v1;
 
@@ -97,6 +98,25 @@ impl Reporters {
         let name = destination.to_string();
         match destination.open() {
             Ok(output) => self.push(name, format.reporter(output, text)),
+            Err(source) => return Err(ReportError { destination: name, source }),
+        }
+        Ok(())
+    }
+
+    /// As [`Self::add`], for endpoints that come in the report's order and are not kept.
+    pub fn add_ordered(
+        &mut self,
+        destination: &Destination,
+        format: Format,
+        text: TextOptions,
+    ) -> Result<(), ReportError> {
+        let name = destination.to_string();
+        let reporter = destination.open().and_then(|output| match format {
+            Format::Json => Ok(Box::new(json::Ordered::new(output)?) as Box<dyn Reporter>),
+            Format::Jsonl | Format::Text => Ok(format.reporter(output, text)),
+        });
+        match reporter {
+            Ok(reporter) => self.push(name, reporter),
             Err(source) => return Err(ReportError { destination: name, source }),
         }
         Ok(())

@@ -12,6 +12,7 @@ mod cli;
 mod hostile;
 mod imports;
 mod recorded;
+mod rejudge;
 mod replay;
 mod schema;
 mod tls_stub;

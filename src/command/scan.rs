@@ -100,7 +100,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     Ok(exit_code(&report, config.fail_on))
 }
 
-fn exit_code(report: &Report, fail_on: Option<Severity>) -> ExitCode {
+pub(super) fn exit_code(report: &Report, fail_on: Option<Severity>) -> ExitCode {
     if !report.scan.complete {
         return ExitCode::CutShort;
     }
@@ -114,7 +114,7 @@ fn exit_code(report: &Report, fail_on: Option<Severity>) -> ExitCode {
 }
 
 /// Names the set of rules by the program that holds it, and the facts that it reads.
-fn rules_version() -> String {
+pub(super) fn rules_version() -> String {
     format!(
         "{}+observation.{OBSERVATION_VERSION}.rules.{}",
         env!("CARGO_PKG_VERSION"),

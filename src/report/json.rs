@@ -1,6 +1,7 @@
 //! The report as one JSON document, indented.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
@@ -22,6 +23,53 @@ impl Reporter for Json {
     fn finish(mut self: Box<Self>, report: &v1::Report) -> io::Result<()> {
         write_pretty(&mut self.0, report)?;
         self.0.commit()
+    }
+}
+
+/// For endpoints that come in the report's order and are too many to keep: each is written as it
+/// comes, to a file beside, and the summary that stands before them is written in the end. An
+/// endpoint is one line; else the document is the same.
+#[derive(Debug)]
+pub struct Ordered {
+    output: Box<dyn Output>,
+    endpoints: BufWriter<File>,
+    count: u64,
+}
+
+impl Ordered {
+    /// # Errors
+    /// There is no room for a temporary file.
+    pub fn new(output: Box<dyn Output>) -> io::Result<Self> {
+        let endpoints = BufWriter::with_capacity(1 << 16, tempfile::tempfile()?);
+        Ok(Self { output, endpoints, count: 0 })
+    }
+}
+
+impl Reporter for Ordered {
+    fn endpoint(&mut self, endpoint: &v1::Endpoint) -> io::Result<()> {
+        self.endpoints.write_all(if self.count > 0 { b",\n    " } else { b"\n    " })?;
+        self.count += 1;
+        endpoint.serialize(&mut serializer(&mut self.endpoints, CompactFormatter))?;
+        Ok(())
+    }
+
+    /// `report` has everything but the endpoints.
+    fn finish(mut self: Box<Self>, report: &v1::Report) -> io::Result<()> {
+        const END: &[u8] = b"[]\n}\n";
+        let mut document = Vec::new();
+        write_pretty(&mut document, report)?;
+        let Some(head) = document.strip_suffix(END).filter(|_| self.count > 0) else {
+            self.output.write_all(&document)?;
+            return self.output.commit();
+        };
+        self.output.write_all(head)?;
+        self.output.write_all(b"[")?;
+        self.endpoints.flush()?;
+        let mut spooled = self.endpoints.get_ref();
+        spooled.rewind()?;
+        io::copy(&mut spooled, &mut self.output)?;
+        self.output.write_all(b"\n  ]\n}\n")?;
+        self.output.commit()
     }
 }
 
@@ -50,6 +98,9 @@ impl<F: Formatter> Formatter for Harmless<F> {
     where
         W: ?Sized + Write,
     {
+        if fragment.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some((at, hazard)) = rest.char_indices().find(|(_, c)| sanitize::is_hazard(*c)) {
             let (harmless, tail) = rest.split_at(at);
@@ -133,6 +184,22 @@ mod tests {
         let memory = Memory::default();
         Box::new(Json::new(Box::new(memory.clone()))).finish(&sample::report()).unwrap();
         sample::assert_snapshot("json", &memory.text());
+    }
+
+    #[test]
+    fn endpoints_in_order_make_the_same_document() {
+        let report = sample::report();
+        for keep in [0, 1, report.endpoints.len()] {
+            let memory = Memory::default();
+            let mut ordered = Box::new(Ordered::new(Box::new(memory.clone())).unwrap());
+            for endpoint in &report.endpoints[..keep] {
+                ordered.endpoint(endpoint).unwrap();
+            }
+            ordered.finish(&v1::Report { endpoints: Vec::new(), ..report.clone() }).unwrap();
+            let written: v1::Report = serde_json::from_str(&memory.text()).unwrap();
+            assert_eq!(written.endpoints, report.endpoints[..keep]);
+            assert_eq!(written.summary, report.summary);
+        }
     }
 
     #[test]

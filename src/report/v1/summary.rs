@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Endpoint, FleetFinding, Grade};
+use super::{Access, Endpoint, Finding, FleetFinding, Grade};
 use crate::finding::Severity;
 
 /// Counts over the whole report.
@@ -55,18 +55,23 @@ pub struct ByGrade {
 impl Summary {
     pub fn of(fleet_findings: &[FleetFinding], endpoints: &[Endpoint]) -> Self {
         let mut summary = Self::default();
-        for endpoint in endpoints {
-            summary.endpoints += 1;
-            *summary.by_access.of_mut(endpoint.api.access) += 1;
-            *summary.by_grade.of_mut(endpoint.grade) += 1;
-        }
-        let findings = endpoints.iter().flat_map(|endpoint| &endpoint.findings);
-        for finding in findings.chain(fleet_findings.iter().map(|fleet| &fleet.finding)) {
-            if !finding.is_suppressed() {
-                *summary.by_severity.of_mut(finding.severity) += 1;
-            }
-        }
+        endpoints.iter().for_each(|endpoint| summary.add(endpoint));
+        fleet_findings.iter().for_each(|fleet| summary.add_finding(&fleet.finding));
         summary
+    }
+
+    /// Counts one more endpoint.
+    pub fn add(&mut self, endpoint: &Endpoint) {
+        self.endpoints += 1;
+        *self.by_access.of_mut(endpoint.api.access) += 1;
+        *self.by_grade.of_mut(endpoint.grade) += 1;
+        endpoint.findings.iter().for_each(|finding| self.add_finding(finding));
+    }
+
+    fn add_finding(&mut self, finding: &Finding) {
+        if !finding.is_suppressed() {
+            *self.by_severity.of_mut(finding.severity) += 1;
+        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! `docksweep report FILE`: judges a stored report again, offline, with today's rules and date.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::cli::ReportArgs;
+use crate::command::Failure;
+use crate::command::scan::{exit_code, rules_version};
+use crate::config;
+use crate::exit_code::ExitCode;
+use crate::observation::Observation;
+use crate::report::stored::{self, StoredError};
+use crate::report::v1::{self, Report, Summary};
+use crate::report::{Destination, Format, Reporters, TextOptions};
+use crate::sanitize;
+use crate::scan;
+
+pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
+    let outputs = config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?;
+    let text = config::text_options(args.color, args.severity);
+    let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
+    let Some(mut scan) = head.scan else {
+        return Err(unreadable(&args.file, &StoredError::Missing("scan")));
+    };
+    let tool = v1::Tool::current(rules_version());
+    scan.notes.push(format!(
+        "judged again by {} {} on {}, from what was seen then",
+        tool.name,
+        tool.version,
+        Timestamp::now().strftime("%Y-%m-%d")
+    ));
+    let mut reporters = Reporters::default();
+    for (destination, format) in &outputs {
+        let text = match destination {
+            Destination::Stdout => text,
+            Destination::File(_) => TextOptions { minimum: text.minimum, ..TextOptions::default() },
+        };
+        reporters.add_ordered(destination, *format, text).map_err(|e| Failure::error(&e))?;
+    }
+    let mut write_error = reporters.begin(&tool, &scan).err();
+
+    let mut summary = Summary::default();
+    // Only the text needs all endpoints at once, and none of what they were judged by.
+    let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
+    let mut kept = Vec::new();
+    let read = stored::observations(open(&args.file)?, |observation: Observation| {
+        let mut endpoint = scan::judge(&observation);
+        summary.add(&endpoint);
+        if let Err(error) = reporters.endpoint(&endpoint) {
+            write_error.get_or_insert(error);
+        }
+        if keeps {
+            endpoint.observation.connections = Vec::new();
+            endpoint.observation.certificates = Vec::new();
+            kept.push(endpoint);
+        }
+    });
+    read.map_err(|error| unreadable(&args.file, &error))?;
+    let schema = v1::Schema::V1;
+    let report =
+        Report { schema, tool, scan, summary, fleet_findings: Vec::new(), endpoints: kept };
+    let written = reporters.finish(&report).err();
+    if let Some(error) = write_error.or(written) {
+        return Err(Failure::error(&error));
+    }
+    Ok(exit_code(&report, args.fail_on))
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+    File::open(path)
+        .map(|file| BufReader::with_capacity(1 << 18, file))
+        .map_err(|error| Failure::failed(format!("{}: {error}", shown(path))))
+}
+
+fn unreadable(path: &Path, error: &StoredError) -> Failure {
+    Failure::failed(format!("{}: {error}", shown(path)))
+        .hint("docksweep scan ... -o FILE.json writes what this reads")
+}
+
+fn shown(path: &Path) -> String {
+    sanitize::line(&path.to_string_lossy(), 500).into_owned()
+}
