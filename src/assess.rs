@@ -31,12 +31,12 @@ pub fn assess(observation: &Observation) -> Assessment {
             }
         })
     };
-    let networks = bodies().find_map(|body| body.networks.as_ref());
+    let networks = bodies().find_map(|body| body.networks.as_deref());
     let posture = bodies()
         .find_map(|body| body.info.as_deref())
         .map(|info| Posture::new(info, networks, api.product));
     let containers =
-        bodies().find_map(|body| body.container_list.as_ref()).map(|list| Containers {
+        bodies().find_map(|body| body.container_list.as_deref()).map(|list| Containers {
             total: list.total,
             inspected: bodies().filter_map(|body| body.container.as_deref().cloned()).collect(),
         });

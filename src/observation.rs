@@ -4,6 +4,7 @@
 //! rules can judge an old scan again. Everything in it came from a peer that may be hostile: the
 //! probes bound every string and list before it gets here, and nothing here is safe to print.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -237,8 +238,50 @@ pub enum ExchangeResult {
 pub struct HttpAnswer {
     pub status: u16,
     /// The headers that identify a product, names in lower case, values cut to 256 bytes.
-    pub headers: BTreeMap<String, String>,
+    pub headers: Headers,
     pub body: Body,
+}
+
+/// A few headers by name; an object in JSON. A map would cost ten times the memory of its one or
+/// two entries, for every answer that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(Cow<'static, str>, String)>);
+
+impl Headers {
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl<N: Into<Cow<'static, str>>> FromIterator<(N, String)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, String)>>(headers: I) -> Self {
+        let mut kept: Vec<_> =
+            headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        kept.shrink_to_fit();
+        Self(kept)
+    }
+}
+
+impl Serialize for Headers {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::<String, String>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+impl JsonSchema for Headers {
+    fn schema_name() -> Cow<'static, str> {
+        "Headers".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        BTreeMap::<String, String>::json_schema(generator)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -252,7 +295,7 @@ pub struct Body {
     /// answered: errors, redirects, pages. Never of `/containers/json`, `/info` or `/networks`.
     pub excerpt: Option<String>,
     /// `/version`, where the body is a JSON object.
-    pub version: Option<VersionBody>,
+    pub version: Option<Box<VersionBody>>,
     /// `ID` of `/info`.
     pub engine_id: Option<String>,
     /// `/info`, where the body is a JSON object.
@@ -260,10 +303,10 @@ pub struct Body {
     pub info: Option<Box<InfoBody>>,
     /// `/networks`, where the body is a JSON array.
     #[serde(default)]
-    pub networks: Option<NetworksBody>,
+    pub networks: Option<Box<NetworksBody>>,
     /// `/containers/json?all=1`, where the body is a JSON array.
     #[serde(default)]
-    pub container_list: Option<ContainerList>,
+    pub container_list: Option<Box<ContainerList>>,
     /// `/containers/ID/json`, where the body is a JSON object.
     #[serde(default)]
     pub container: Option<Box<ContainerBody>>,
@@ -378,7 +421,7 @@ impl<'de> Deserialize<'de> for Der {
 }
 
 impl JsonSchema for Der {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Base64".into()
     }
 

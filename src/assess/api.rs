@@ -121,11 +121,11 @@ impl<'a> Answers<'a> {
     }
 
     fn real_version(&self) -> Option<&'a VersionBody> {
-        self.answer(VERSION)?.body.version.as_ref().filter(|version| is_real(version))
+        self.answer(VERSION)?.body.version.as_deref().filter(|version| is_real(version))
     }
 
     fn server(&self) -> Option<String> {
-        self.all().find_map(|answer| answer.headers.get("server").cloned())
+        self.all().find_map(|answer| answer.headers.get("server").map(str::to_owned))
     }
 }
 
@@ -152,8 +152,8 @@ pub(super) fn asks_for_tls(answer: &HttpAnswer) -> bool {
 /// A mark that only a Docker-compatible API sends.
 fn shows_docker(answer: &HttpAnswer) -> bool {
     denying_plugin(answer).is_some()
-        || answer.headers.contains_key("api-version")
-        || answer.headers.contains_key("libpod-api-version")
+        || answer.headers.get("api-version").is_some()
+        || answer.headers.get("libpod-api-version").is_some()
         || answer
             .headers
             .get("server")
@@ -267,7 +267,7 @@ fn not_served(
             format!("/_ping is a Docker API's, but GET /version was answered {status}"),
         ),
         300..=399 => {
-            let to = answer.headers.get("location").map(String::as_str).unwrap_or("nowhere");
+            let to = answer.headers.get("location").unwrap_or("nowhere");
             (
                 Access::NotDocker,
                 format!("GET /version was answered {status} to {to}, which was not followed"),
@@ -358,7 +358,7 @@ fn product(answers: &Answers<'_>, version: Option<&VersionBody>) -> Product {
     };
     if component("Podman Engine")
         || server("Libpod/")
-        || answers.any(|answer| answer.headers.contains_key("libpod-api-version"))
+        || answers.any(|answer| answer.headers.get("libpod-api-version").is_some())
     {
         return Product::Podman;
     }

@@ -55,7 +55,7 @@ pub(super) fn refuses_without_certificate(answer: &HttpAnswer) -> bool {
     (matches!(answer.status, 401 | 403 | 495 | 496) || (answer.status == 400 && explained()))
         && !super::api::in_dockers_words(answer)
         // It names the credential that it wants, which is no certificate.
-        && !(answer.status == 401 && answer.headers.contains_key("www-authenticate"))
+        && !(answer.status == 401 && answer.headers.get("www-authenticate").is_some())
 }
 
 fn certificate_request(observation: &Observation) -> Option<&CertificateRequest> {

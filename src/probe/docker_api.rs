@@ -4,7 +4,6 @@
 //! API is open is for `assess` to say.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -119,8 +118,8 @@ fn inspect_path(id: &str) -> String {
 
 /// Whether this answer carries a mark that only a Docker-compatible API sends.
 pub fn shows_docker(answer: &HttpAnswer) -> bool {
-    answer.headers.contains_key("api-version")
-        || answer.headers.contains_key("libpod-api-version")
+    answer.headers.get("api-version").is_some()
+        || answer.headers.get("libpod-api-version").is_some()
         || answer
             .headers
             .get("server")
@@ -163,11 +162,9 @@ pub fn keep(path: &str, result: Result<Answer, StreamEnd>, depth: Depth) -> Exch
 }
 
 fn kept_answer(path: &str, answer: &Answer, depth: Depth) -> HttpAnswer {
-    let headers: BTreeMap<String, String> = KEPT_HEADERS
-        .iter()
-        .filter_map(|name| {
-            Some(((*name).to_owned(), bounded_bytes(answer.header(name)?, MAX_TEXT)))
-        })
+    let headers = KEPT_HEADERS
+        .into_iter()
+        .filter_map(|name| Some((name, bounded_bytes(answer.header(name)?, MAX_TEXT))))
         .collect();
     let json = json_shape(&answer.body);
     let mut body = Body {
@@ -194,13 +191,15 @@ fn keep_json(path: &str, bytes: &[u8], depth: Depth, body: &mut Body) {
     }
     let Some(value) = small_json(bytes) else { return };
     match path {
-        VERSION if value.is_object() => body.version = Some(version_body(&value)),
+        VERSION if value.is_object() => body.version = Some(Box::new(version_body(&value))),
         INFO if value.is_object() => {
             body.engine_id = text_at(&value, "ID");
             body.info = (depth != Depth::Version).then(|| Box::new(posture::info(&value)));
         }
-        NETWORKS if depth != Depth::Version => body.networks = posture::networks(&value),
-        ALL_CONTAINERS => body.container_list = posture::container_list(&value),
+        NETWORKS if depth != Depth::Version => {
+            body.networks = posture::networks(&value).map(Box::new)
+        }
+        ALL_CONTAINERS => body.container_list = posture::container_list(&value).map(Box::new),
         inspect if inspect.starts_with("/containers/") && value.is_object() => {
             body.container = Some(Box::new(posture::container(&value)));
         }

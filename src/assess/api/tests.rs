@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::*;
@@ -9,8 +7,7 @@ use crate::observation::{
 };
 
 fn answered(path: &str, status: u16, server: Option<&str>, body: Body) -> Exchange {
-    let headers: BTreeMap<String, String> =
-        server.map(|server| ("server".to_owned(), server.to_owned())).into_iter().collect();
+    let headers = server.map(|server| ("server", server.to_owned())).into_iter().collect();
     let answer = HttpAnswer { status, headers, body };
     Exchange { path: path.to_owned(), result: ExchangeResult::Answered(Box::new(answer)) }
 }
@@ -24,7 +21,7 @@ fn object(text: &str) -> Body {
 }
 
 fn version(version: VersionBody) -> Body {
-    Body { json: JsonShape::Object, version: Some(version), ..Body::default() }
+    Body { json: JsonShape::Object, version: Some(Box::new(version)), ..Body::default() }
 }
 
 fn engine() -> VersionBody {

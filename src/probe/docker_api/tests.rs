@@ -22,7 +22,7 @@ fn a_version_is_kept_by_field_and_swapped_types_count_as_absent() {
     let swapped =
         br#"{"Version":["x"],"ApiVersion":1.41,"Components":{"Name":"Engine"},"Platform":3}"#;
     let version = kept(VERSION, answer(200, &[], swapped)).body.version.unwrap();
-    assert_eq!(version, VersionBody::default());
+    assert_eq!(*version, VersionBody::default());
 }
 
 #[test]

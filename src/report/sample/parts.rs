@@ -1,6 +1,5 @@
 //! What the endpoints of the sample are put together from.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -91,11 +90,11 @@ pub fn plain(answers: &[(&str, u16)]) -> Connection {
         path: (*path).into(),
         result: ExchangeResult::Answered(Box::new(HttpAnswer {
             status: *status,
-            headers: BTreeMap::from([("server".into(), "Docker/28.5.2 (linux)".into())]),
+            headers: [("server", "Docker/28.5.2 (linux)".to_owned())].into_iter().collect(),
             body: Body {
                 bytes: 900,
                 json: JsonShape::Object,
-                version: (*path == "/version").then(version_body),
+                version: (*path == "/version").then(|| Box::new(version_body())),
                 ..Body::default()
             },
         })),
