@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, 
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,8 +29,7 @@ const PATHS: [(&str, &str); 5] = [
     ("/containers/json?limit=1", "containers.http"),
 ];
 
-#[tokio::main]
-async fn main() -> Result<(), AnyError> {
+fn main() -> Result<(), AnyError> {
     let mut arguments = std::env::args().skip(1);
     let count: u32 = arguments.next().ok_or("usage: bench_fleet COUNT [FIRST_ADDRESS]")?.parse()?;
     let first = match arguments.next() {
@@ -38,6 +37,14 @@ async fn main() -> Result<(), AnyError> {
         None => Ipv4Addr::new(127, 31, 0, 1),
     };
     allow_many_descriptors()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(start(count, first))?;
+    println!("READY");
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    Ok(())
+}
+
+async fn start(count: u32, first: Ipv4Addr) -> Result<(), AnyError> {
     let answers = Answers::read()?;
     let authority = Authority::new()?;
     for number in 0..count {
@@ -55,8 +62,6 @@ async fn main() -> Result<(), AnyError> {
         tokio::spawn(accept(listener, guard, Arc::new(answers.of_engine(number))));
         println!("{address}");
     }
-    println!("READY");
-    tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())
 }
 
