@@ -10,13 +10,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::trace;
 
-use crate::observation::versions::{Settled, is_drop, settle};
 use crate::observation::{
     Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, OBSERVATION_VERSION,
-    Observation, PlainConnection, StreamEnd, TlsVersion,
+    Observation, PlainConnection, StreamEnd,
 };
 use crate::probe::certificate_store::CertificateStore;
-use crate::probe::client_hello::{ClientHello, Offer};
+use crate::probe::client_hello::ClientHello;
 use crate::probe::docker_api::{Cost, Depth};
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
@@ -25,6 +24,7 @@ pub mod certificate_store;
 pub mod client_hello;
 pub mod docker_api;
 pub mod handshake;
+mod hello_plan;
 pub mod http;
 pub mod server_flight;
 pub mod stream;
@@ -39,9 +39,6 @@ pub struct ProbeConfig {
     pub depth: Depth,
     pub limits: HttpLimits,
 }
-
-/// Connections that settle TLS: the full handshake and the hellos after it.
-const MAX_TLS_CONNECTIONS: usize = 5;
 
 /// Asks one endpoint everything, within its deadline.
 pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
@@ -237,7 +234,7 @@ impl<'a> Probe<'a> {
     /// A hello for each version that is still open, in as few connections as settle them.
     async fn hellos(&mut self) {
         while self.in_time() {
-            let Some(offer) = next_offer(&self.connections) else { break };
+            let Some(offer) = hello_plan::next_offer(&self.connections) else { break };
             let name = self.endpoint.sni.as_deref();
             let hello = ClientHello::for_versions(offer, name, handshake::random());
             let patience = self.config.dialer.patience;
@@ -251,109 +248,6 @@ impl<'a> Probe<'a> {
             self.record(Connection::Hello(hello.answered(answer)));
         }
     }
-}
-
-/// Which hello to send next; `None` when all is settled, was asked, or the bound is reached.
-///
-/// Old versions go first: many servers close without a word on a version that they do not have,
-/// and that is a refusal only if they still answer afterwards.
-fn next_offer(connections: &[Connection]) -> Option<Offer> {
-    let times = |offer: Offer| {
-        let hellos = connections.iter().filter(|connection| match connection {
-            Connection::Hello(hello) => hello.offered == offer.versions(),
-            _ => false,
-        });
-        hellos.count()
-    };
-    // Repeated handshakes for a server that closes after each answer settle nothing new.
-    let handshakes = connections.iter().filter(|c| matches!(c, Connection::Tls(_))).count().min(1);
-    let hellos = connections.iter().filter(|c| matches!(c, Connection::Hello(_))).count();
-    let left = MAX_TLS_CONNECTIONS.saturating_sub(handshakes + hellos);
-    let settled = settle(connections);
-    let open = |version: TlsVersion| matches!(settled.get(&version), Some(Settled::Open(_)));
-    let accepted = TlsVersion::ALL
-        .into_iter()
-        .filter(|version| matches!(settled.get(version), Some(Settled::Accepted(_))))
-        // At 1.2 and below the answer shows the chain too.
-        .min_by_key(|version| (*version == TlsVersion::Tls13, std::cmp::Reverse(*version)));
-    if left == 0 || (accepted.is_none() && hellos >= 2 && mute(connections)) {
-        return None;
-    }
-    let both = open(TlsVersion::Tls13) && open(TlsVersion::Tls12);
-    // Only a server that has TLS 1.3 is bound by a list of versions.
-    let bound = matches!(settled.get(&TlsVersion::Tls13), Some(Settled::Accepted(_)));
-    let old = [TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3].into_iter().all(open);
-    // Where 1.2 is spoken and no chain was seen, its hello shows it without a key of ours.
-    let chain_missing = matches!(settled.get(&TlsVersion::Tls12), Some(Settled::Accepted(_)))
-        && !connections.iter().any(shows_chain);
-    let last = left == 1 && open(TlsVersion::Tls12);
-    let next = [
-        (both, Offer::Tls13And12),
-        (last, Offer::Only(TlsVersion::Tls12)),
-        (open(TlsVersion::Tls13), Offer::Only(TlsVersion::Tls13)),
-        (bound && old, Offer::BelowTls12),
-        (open(TlsVersion::Tls11), Offer::Only(TlsVersion::Tls11)),
-        (open(TlsVersion::Tls10), Offer::Only(TlsVersion::Tls10)),
-        (open(TlsVersion::Ssl3), Offer::Only(TlsVersion::Ssl3)),
-        (open(TlsVersion::Tls12) || chain_missing, Offer::Only(TlsVersion::Tls12)),
-    ]
-    .into_iter()
-    .find(|(wanted, offer)| *wanted && times(*offer) == 0 && !dropped_within(connections, *offer))
-    .map(|(_, offer)| offer);
-    let control = accepted.map(Offer::Only).filter(|_| unconfirmed_drop(connections));
-    match (next, control) {
-        // The last connection is worth more as the proof that earlier closes were refusals.
-        (Some(next), Some(control)) if left == 1 && next != Offer::Only(TlsVersion::Tls12) => {
-            Some(control)
-        }
-        (Some(next), _) => Some(next),
-        (None, Some(control)) if times(control) <= 1 => Some(control),
-        (None, _) => None,
-    }
-}
-
-fn shows_chain(connection: &Connection) -> bool {
-    match connection {
-        Connection::Plain(_) => false,
-        Connection::Tls(tls) => tls.chain.is_some(),
-        Connection::Hello(hello) => match &hello.answer {
-            HelloAnswer::ServerHello(flight) => flight.chain.is_some(),
-            _ => false,
-        },
-    }
-}
-
-/// The versions of this offer were already asked together with others, and dropped without a
-/// word: what settles them is whether the server still answers, not the same question again.
-fn dropped_within(connections: &[Connection], offer: Offer) -> bool {
-    let versions = offer.versions();
-    connections.iter().any(|connection| match connection {
-        Connection::Hello(hello) => {
-            hello.offered.len() > versions.len()
-                && is_drop(&hello.answer)
-                && versions.iter().all(|version| hello.offered.contains(version))
-        }
-        _ => false,
-    })
-}
-
-/// Two hellos into a port that answered neither them nor the handshake: it does not speak TLS.
-fn mute(connections: &[Connection]) -> bool {
-    !connections.iter().any(|connection| match connection {
-        Connection::Hello(hello) => !matches!(hello.answer, HelloAnswer::NoAnswer { .. }),
-        Connection::Tls(tls) => matches!(tls.handshake_end, Some(StreamEnd::Alert { .. })),
-        Connection::Plain(_) => false,
-    })
-}
-
-/// The last hellos were dropped without a word, and nothing since shows that the server still
-/// talks to us.
-fn unconfirmed_drop(connections: &[Connection]) -> bool {
-    connections.iter().rev().find_map(|connection| match connection {
-        Connection::Plain(_) => None,
-        Connection::Tls(_) => Some(false),
-        Connection::Hello(hello) => Some(is_drop(&hello.answer)),
-    }) == Some(true)
 }
 
 fn heard_plain(first: Option<&Exchange>) -> Heard {

@@ -95,12 +95,7 @@ impl Reporters {
         format: Format,
         text: TextOptions,
     ) -> Result<(), ReportError> {
-        let name = destination.to_string();
-        match destination.open() {
-            Ok(output) => self.push(name, format.reporter(output, text)),
-            Err(source) => return Err(ReportError { destination: name, source }),
-        }
-        Ok(())
+        self.open(destination, |output| Ok(format.reporter(output, text)))
     }
 
     /// As [`Self::add`], for endpoints that come in the report's order and are not kept.
@@ -110,12 +105,19 @@ impl Reporters {
         format: Format,
         text: TextOptions,
     ) -> Result<(), ReportError> {
-        let name = destination.to_string();
-        let reporter = destination.open().and_then(|output| match format {
-            Format::Json => Ok(Box::new(json::Ordered::new(output)?) as Box<dyn Reporter>),
+        self.open(destination, |output| match format {
+            Format::Json => Ok(Box::new(json::Ordered::new(output)?)),
             Format::Jsonl | Format::Text => Ok(format.reporter(output, text)),
-        });
-        match reporter {
+        })
+    }
+
+    fn open(
+        &mut self,
+        destination: &Destination,
+        reporter: impl FnOnce(Box<dyn Output>) -> io::Result<Box<dyn Reporter>>,
+    ) -> Result<(), ReportError> {
+        let name = destination.to_string();
+        match destination.open().and_then(reporter) {
             Ok(reporter) => self.push(name, reporter),
             Err(source) => return Err(ReportError { destination: name, source }),
         }

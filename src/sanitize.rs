@@ -27,7 +27,7 @@ pub fn line(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(safe.finish())
 }
 
-/// Like [`line`], for bytes that should be UTF-8: what is not becomes `\xff`.
+/// Like [`line()`], for bytes that should be UTF-8: what is not becomes `\xff`.
 pub fn bytes(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return line(text, limit);

@@ -1,0 +1,151 @@
+//! Servers as tables of what they have, asked until nothing is worth asking.
+
+use super::*;
+use crate::observation::{
+    HelloConnection, KeyPossession, Negotiated, ServerHelloFlight, TlsConnection,
+};
+
+use TlsVersion::{Ssl3, Tls10, Tls11, Tls12, Tls13};
+
+/// How a server turns a hello down.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Alert(u8),
+    Close,
+}
+
+struct Server {
+    has: &'static [TlsVersion],
+    refusal: Refusal,
+    /// What rustls can speak of it.
+    handshake: Option<TlsVersion>,
+    /// After this many connections it drops everything, as one that limits their rate.
+    patience: usize,
+}
+
+const fn server(has: &'static [TlsVersion], refusal: Refusal) -> Server {
+    let handshake = match has {
+        [.., Tls13] => Some(Tls13),
+        [.., Tls12] => Some(Tls12),
+        _ => None,
+    };
+    Server { has, refusal, handshake, patience: usize::MAX }
+}
+
+impl Server {
+    /// Picks the highest common version: from the list, if it has TLS 1.3 and there is one, else
+    /// any up to the highest that was offered.
+    fn answer(&self, offer: Offer, connections: usize) -> HelloAnswer {
+        if connections >= self.patience {
+            return HelloAnswer::NoAnswer { end: StreamEnd::Reset };
+        }
+        let offered = offer.versions();
+        let listed = self.has.contains(&Tls13) && (offered.len() > 1 || offered == [Tls13]);
+        let highest = match offer {
+            Offer::BelowTls12 => Tls12,
+            _ => *offered.iter().max().unwrap(),
+        };
+        let common = self.has.iter().rev().find(|version| match listed {
+            true => offered.contains(version),
+            false => **version <= highest,
+        });
+        match (common, self.refusal) {
+            (Some(version), _) => HelloAnswer::ServerHello(ServerHelloFlight {
+                version: version.wire(),
+                cipher_suite: 0x002f,
+                retry_request: *version == Tls13,
+                downgrade_sentinel: false,
+                chain: (*version < Tls13).then(|| vec![0]),
+                certificate_request: None,
+                complete: *version < Tls13,
+                end: None,
+            }),
+            (None, Refusal::Alert(description)) => HelloAnswer::Alert { level: 2, description },
+            (None, Refusal::Close) => {
+                HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } }
+            }
+        }
+    }
+
+    fn shake_hands(&self) -> Connection {
+        let refused = match self.refusal {
+            Refusal::Alert(description) => StreamEnd::Alert { level: 2, description },
+            Refusal::Close => StreamEnd::Closed { received: 0 },
+        };
+        Connection::Tls(TlsConnection {
+            offered: vec![Tls13, Tls12],
+            negotiated: self.handshake.map(|version| Negotiated {
+                version,
+                cipher_suite: String::new(),
+                alpn: None,
+                group: None,
+            }),
+            chain: self.handshake.map(|_| vec![0]),
+            key_possession: KeyPossession::Untested,
+            certificate_request: None,
+            handshake_end: self.handshake.is_none().then_some(refused),
+            exchanges: Vec::new(),
+        })
+    }
+
+    /// All connections, and one letter a version, SSLv3 first: accepted, refused, open.
+    fn asked(&self) -> (usize, String) {
+        let mut connections = vec![self.shake_hands()];
+        while let Some(offer) = next_offer(&connections) {
+            let answer = self.answer(offer, connections.len());
+            connections.push(Connection::Hello(HelloConnection {
+                offered: offer.versions(),
+                hello_bytes: 100,
+                answer,
+            }));
+            assert!(connections.len() <= MAX_TLS_CONNECTIONS, "the bound is not kept");
+        }
+        let letters = settle(&connections).into_values().map(|settled| match settled {
+            Settled::Accepted(_) => 'a',
+            Settled::Refused(_) => 'r',
+            Settled::Open(_) => '?',
+        });
+        (connections.len(), letters.collect())
+    }
+}
+
+#[test]
+fn servers_are_settled_within_the_bound() {
+    use Refusal::{Alert, Close};
+    for (name, server, connections, versions) in [
+        ("dockerd", server(&[Tls12, Tls13], Alert(70)), 3, "rrraa"),
+        ("OpenSSL by default", server(&[Tls12, Tls13], Alert(80)), 4, "rrraa"),
+        ("Java", server(&[Tls12, Tls13], Close), 3, "rrraa"),
+        ("TLS 1.3 only", server(&[Tls13], Alert(70)), 3, "rrrra"),
+        ("TLS 1.2 only", server(&[Tls12], Alert(70)), 3, "rrrar"),
+        ("TLS 1.2 only, alert 40", server(&[Tls12], Alert(40)), 4, "rrrar"),
+        ("TLS 1.2 only, closing", server(&[Tls12], Close), 5, "rrrar"),
+        ("everything", server(&[Ssl3, Tls10, Tls11, Tls12, Tls13], Alert(70)), 5, "aaaaa"),
+        ("1.0 without 1.1", server(&[Tls10, Tls12, Tls13], Alert(70)), 4, "raraa"),
+        ("TLS 1.0 only", server(&[Tls10], Alert(70)), 3, "rarrr"),
+        ("SSLv3 only", server(&[Ssl3], Alert(70)), 2, "arrrr"),
+    ] {
+        assert_eq!(server.asked(), (connections, versions.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn a_library_that_fails_is_no_refusal() {
+    let cbc = Server { handshake: None, ..server(&[Tls10, Tls11, Tls12], Refusal::Alert(40)) };
+    assert_eq!(cbc.asked().1, "raaar");
+}
+
+#[test]
+fn a_server_that_has_had_enough_of_us_refuses_nothing() {
+    let all = &[Tls10, Tls11, Tls12, Tls13];
+    let limited = Server { patience: 1, ..server(all, Refusal::Alert(70)) };
+    assert_eq!(limited.asked().1, "????a");
+    let limited = Server { patience: 2, ..server(all, Refusal::Alert(70)) };
+    assert!(!limited.asked().1.contains('r'), "{}", limited.asked().1);
+}
+
+#[test]
+fn a_mute_port_is_not_asked_five_times() {
+    let mute = Server { patience: 0, ..server(&[], Refusal::Close) };
+    assert_eq!(mute.asked(), (3, "?????".to_owned()));
+}
