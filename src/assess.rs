@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use crate::certificate::Certificate;
+use crate::observation::posture::{InfoBody, NetworksBody};
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HelloAnswer, KeyPossession, Negotiated, Observation,
     StreamEnd, TlsVersion, VersionBody,
 };
 
 mod api;
+mod audit;
 mod client_auth;
 mod tls;
 
@@ -20,7 +22,10 @@ pub fn assess(observation: &Observation) -> Assessment {
     let transport = transport(observation);
     let tls = (transport == Transport::Tls).then(|| tls::assess(observation));
     let api = api::assess(observation, transport, tls.as_ref());
-    Assessment { transport, api, tls, connections: observation.connections.len() }
+    let audit = observation.audit.as_ref().map(audit::assess);
+    let audited = observation.audit.as_ref().map_or(0, |audit| audit.connections.len());
+    let connections = observation.connections.len() + audited;
+    Assessment { transport, api, tls, audit, connections }
 }
 
 /// What the peer speaks, by what it said.
@@ -90,8 +95,75 @@ pub struct Assessment {
     pub api: ApiAssessment,
     /// Set where a TLS server answered.
     pub tls: Option<TlsAssessment>,
-    /// TCP connections that it took.
+    /// What a client certificate brought, where one was given.
+    pub audit: Option<Audit>,
+    /// TCP connections that it took, the audit's among them.
     pub connections: usize,
+}
+
+impl Assessment {
+    /// What the engine says of itself, from who saw most: the credentials if they were served,
+    /// else a stranger. `None` where neither saw an engine.
+    pub fn engine(&self) -> Option<EngineView<'_>> {
+        let audited = self.audit.as_ref().map(|audit| EngineView {
+            version: audit.version.as_ref(),
+            info: audit.info.as_deref(),
+            networks: audit.networks.as_ref(),
+            seen_by: SeenBy::Credentials,
+        });
+        let open = EngineView {
+            version: self.api.version.as_ref(),
+            info: self.api.info.as_deref(),
+            networks: self.api.networks.as_ref(),
+            seen_by: SeenBy::Stranger,
+        };
+        audited.into_iter().chain([open]).find(EngineView::holds_something)
+    }
+}
+
+/// What an engine says of itself, all of it seen in one way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineView<'a> {
+    pub version: Option<&'a VersionBody>,
+    pub info: Option<&'a InfoBody>,
+    pub networks: Option<&'a NetworksBody>,
+    pub seen_by: SeenBy,
+}
+
+impl EngineView<'_> {
+    fn holds_something(&self) -> bool {
+        self.version.is_some() || self.info.is_some() || self.networks.is_some()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeenBy {
+    Stranger,
+    Credentials,
+}
+
+/// What the API showed to the client certificate that was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    pub status: AuditStatus,
+    pub reason: String,
+    pub version: Option<VersionBody>,
+    pub engine_id: Option<String>,
+    pub paths: Vec<PathStatus>,
+    pub info: Option<Box<InfoBody>>,
+    pub networks: Option<NetworksBody>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditStatus {
+    /// Nobody was shown the certificate.
+    NotPresented,
+    /// It was shown, and turned away in TLS or by HTTP status.
+    Refused,
+    /// A real `/version` was answered.
+    Served,
+    /// It was shown, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +189,9 @@ pub struct ApiAssessment {
     pub server: Option<String>,
     pub paths: Vec<PathStatus>,
     pub version: Option<VersionBody>,
+    /// What a stranger reads of the engine's settings.
+    pub info: Option<Box<InfoBody>>,
+    pub networks: Option<NetworksBody>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

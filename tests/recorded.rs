@@ -21,6 +21,7 @@ pub fn probe_config() -> ProbeConfig {
         deadline: Duration::from_secs(10),
         user_agent: "docksweep-test".to_owned(),
         limits: HttpLimits::default(),
+        credentials: None,
     }
 }
 

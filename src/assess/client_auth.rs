@@ -132,6 +132,6 @@ fn enforcement(observation: &Observation) -> (Answer, Option<EnforcedBy>, String
     }
 }
 
-fn is_refusal(end: &StreamEnd) -> bool {
+pub(super) fn is_refusal(end: &StreamEnd) -> bool {
     matches!(end, StreamEnd::Alert { .. } | StreamEnd::Closed { .. } | StreamEnd::Reset)
 }

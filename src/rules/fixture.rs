@@ -39,6 +39,7 @@ pub(crate) fn observation() -> Observation {
         connections: vec![],
         certificates: vec![],
         cut_short: None,
+        audit: None,
     }
 }
 
@@ -63,8 +64,11 @@ pub(crate) fn open_plain() -> Assessment {
                 api_version: Some("1.51".into()),
                 ..VersionBody::default()
             }),
+            info: None,
+            networks: None,
         },
         tls: None,
+        audit: None,
         connections: 1,
     }
 }
@@ -100,6 +104,8 @@ pub(crate) fn hardened() -> Assessment {
         server: None,
         paths: vec![],
         version: None,
+        info: None,
+        networks: None,
     };
     assessment.tls = Some(TlsAssessment {
         versions: TlsVersion::ALL

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use super::{
-    Access, Answer, Api, Baseline, Certificate, Chain, Check, CheckStatus, ClientAuth, DockerApi,
-    DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key, KeyPossession, Negotiated,
-    ParsedCertificate, PathStatus, Product, SelfSignature, SubjectAltNames, SupportStatus, Tls,
-    Transport, UndeterminedRule, UnparsableCertificate, Verified, VersionSupport,
+    Access, Answer, Api, Audit, AuditStatus, Baseline, Certificate, Chain, Check, CheckStatus,
+    ClientAuth, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
+    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Product, SelfSignature,
+    SubjectAltNames, SupportStatus, Tls, Transport, UndeterminedRule, UnparsableCertificate,
+    Verified, VersionSupport,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -38,7 +39,7 @@ impl Endpoint {
             sni: endpoint.sni.clone(),
             transport: assessment.transport.into(),
             api: (&assessment.api).into(),
-            audit: None,
+            audit: assessment.audit.as_ref().map(Audit::from),
             tls: assessment.tls.as_ref().map(Tls::from),
             baseline: baseline.into(),
             findings: judgement.findings.iter().map(Finding::from).collect(),
@@ -73,6 +74,18 @@ impl From<&assess::ApiAssessment> for Api {
             posture: None,
             containers: None,
             docker: (&api.docker).into(),
+        }
+    }
+}
+
+impl From<&assess::Audit> for Audit {
+    fn from(audit: &assess::Audit) -> Self {
+        Self {
+            status: audit.status.into(),
+            reason: audit.reason.clone(),
+            version: audit.version.clone(),
+            engine_id: audit.engine_id.clone(),
+            paths: audit.paths.iter().map(PathStatus::from).collect(),
         }
     }
 }
@@ -312,6 +325,7 @@ same_variants! {
     assess::Access => Access {
         Open, Filtered, Denied, ClientCertificateRequired, NotDocker, Undetermined
     }
+    assess::AuditStatus => AuditStatus { NotPresented, Refused, Served, Undetermined }
     assess::Product => Product { DockerEngine, Podman, Unknown }
     assess::SupportStatus => SupportStatus { Accepted, Refused, Undetermined }
     assess::Answer => Answer { Yes, No, Undetermined }
