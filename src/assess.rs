@@ -14,6 +14,7 @@ use crate::observation::{
 };
 
 mod api;
+mod audit;
 mod client_auth;
 pub mod posture;
 mod tls;
@@ -23,25 +24,10 @@ pub fn assess(observation: &Observation) -> Assessment {
     let transport = transport(observation);
     let tls = (transport == Transport::Tls).then(|| tls::assess(observation));
     let api = api::assess(observation, transport, tls.as_ref());
-    let bodies = || {
-        observation.connections.iter().flat_map(exchanges).filter_map(|exchange| {
-            match &exchange.result {
-                ExchangeResult::Answered(answer) => Some(&answer.body),
-                ExchangeResult::Unanswered(_) => None,
-            }
-        })
-    };
-    let networks = bodies().find_map(|body| body.networks.as_deref());
-    let posture = bodies()
-        .find_map(|body| body.info.as_deref())
-        .map(|info| Posture::new(info, networks, api.product));
-    let containers =
-        bodies().find_map(|body| body.container_list.as_deref()).map(|list| Containers {
-            total: list.total,
-            inspected: bodies().filter_map(|body| body.container.as_deref().cloned()).collect(),
-        });
-    let connections = observation.connections.len();
-    Assessment { transport, api, tls, posture, containers, connections }
+    let audit = observation.audit.as_ref().map(audit::assess);
+    let audited = observation.audit.as_ref().map_or(0, |audit| audit.connections.len());
+    let connections = observation.connections.len() + audited;
+    Assessment { transport, api, tls, audit, connections }
 }
 
 /// What the peer speaks, by what it said.
@@ -90,14 +76,6 @@ fn transport(observation: &Observation) -> Transport {
     if spoke_plain || banner_to_hello { Transport::Plain } else { Transport::Undetermined }
 }
 
-fn exchanges(connection: &Connection) -> &[Exchange] {
-    match connection {
-        Connection::Plain(plain) => &plain.exchanges,
-        Connection::Tls(tls) => &tls.exchanges,
-        Connection::Hello(_) => &[],
-    }
-}
-
 fn plain_exchanges(observation: &Observation) -> impl Iterator<Item = &Exchange> {
     observation.connections.iter().flat_map(|connection| match connection {
         Connection::Plain(plain) => plain.exchanges.as_slice(),
@@ -119,12 +97,29 @@ pub struct Assessment {
     pub api: ApiAssessment,
     /// Set where a TLS server answered.
     pub tls: Option<TlsAssessment>,
-    /// How the engine is set up, where its `/info` was read.
-    pub posture: Option<Posture>,
-    /// Set where containers were asked for and could be listed.
-    pub containers: Option<Containers>,
-    /// TCP connections that it took.
+    /// What a client certificate brought, where one was given.
+    pub audit: Option<Audit>,
+    /// TCP connections that it took, the audit's among them.
     pub connections: usize,
+}
+
+impl Assessment {
+    /// How the engine is set up, by who saw it: the credentials if they were served, else a
+    /// stranger. `None` where neither read its `/info`.
+    pub fn posture(&self) -> Option<&Posture> {
+        self.audit.as_ref().and_then(|audit| audit.posture.as_ref()).or(self.api.posture.as_ref())
+    }
+
+    /// Set where containers were asked for and could be listed, by the credentials or a stranger.
+    pub fn containers(&self) -> Option<&Containers> {
+        let audited = self.audit.as_ref().and_then(|audit| audit.containers.as_ref());
+        audited.or(self.api.containers.as_ref())
+    }
+
+    /// The engine's `/version`, by the credentials or a stranger.
+    pub fn engine_version(&self) -> Option<&VersionBody> {
+        self.audit.as_ref().and_then(|audit| audit.version.as_ref()).or(self.api.version.as_ref())
+    }
 }
 
 /// The containers of an engine.
@@ -133,6 +128,31 @@ pub struct Containers {
     pub total: usize,
     /// Those whose settings could be read.
     pub inspected: Vec<ContainerBody>,
+}
+
+/// What the API showed to the client certificate that was given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    pub status: AuditStatus,
+    pub reason: String,
+    pub product: Option<Product>,
+    pub version: Option<VersionBody>,
+    pub engine_id: Option<String>,
+    pub paths: Vec<PathStatus>,
+    pub posture: Option<Posture>,
+    pub containers: Option<Containers>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditStatus {
+    /// Nobody was shown the certificate.
+    NotPresented,
+    /// It was shown, and turned away in TLS or by HTTP status.
+    Refused,
+    /// A real `/version` was answered.
+    Served,
+    /// It was shown, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +178,10 @@ pub struct ApiAssessment {
     pub server: Option<String>,
     pub paths: Vec<PathStatus>,
     pub version: Option<VersionBody>,
+    /// How the engine is set up, where its `/info` was read.
+    pub posture: Option<Posture>,
+    /// Set where containers were asked for and could be listed.
+    pub containers: Option<Containers>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,7 +74,7 @@ fn setting(
     if let Some(check) = without_docker(assessment) {
         return check;
     }
-    match assessment.posture.as_ref().map(fact) {
+    match assessment.posture().map(fact) {
         None => Check::new(CheckStatus::Unknown, "the engine's /info was not read"),
         Some(Fact::Known { value, shown_by }) if *value == (wanted == Wanted::On) => {
             Check::new(CheckStatus::Pass, shown_by)
@@ -87,7 +87,7 @@ fn setting(
 
 /// A rootless engine maps its containers' users by itself.
 fn userns_remap(assessment: &Assessment) -> Check {
-    let rootless = assessment.posture.as_ref().map(|posture| &posture.rootless);
+    let rootless = assessment.posture().map(|posture| &posture.rootless);
     if let Some(Fact::Known { value: true, shown_by }) = rootless {
         let reason = format!("a rootless engine runs in a user namespace of its own: {shown_by}");
         return Check::new(CheckStatus::Pass, reason);

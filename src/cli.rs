@@ -37,6 +37,7 @@ Examples:
   docksweep scan -i hosts.txt --fail-on high -q   for cron: exit 10 when it matters
   docksweep scan 10.0.0.5:2376 --sni docker.lan   one endpoint, by name
   docksweep scan 10.0.0.0/8 --dry-run             say what would be scanned
+  docksweep scan 10.0.0.5 --credentials env       and audit with Docker's own certificate
 
 Exit codes:
   0 done   1 failed   2 usage   3 nothing to scan   10 a finding at or above --fail-on
@@ -143,6 +144,26 @@ pub struct ScanArgs {
     )]
     pub endpoint_timeout: Duration,
 
+    /// Audit with a client certificate: roots that a server must lead to before it is shown
+    #[arg(long, value_name = "FILE", help_heading = "Credentials")]
+    pub tlscacert: Option<PathBuf>,
+
+    /// Client certificate, PEM
+    #[arg(long, value_name = "FILE", help_heading = "Credentials")]
+    pub tlscert: Option<PathBuf>,
+
+    /// Its private key, PEM, not encrypted
+    #[arg(long, value_name = "FILE", help_heading = "Credentials")]
+    pub tlskey: Option<PathBuf>,
+
+    /// Take all three from DOCKER_CERT_PATH, as Docker's client does
+    #[arg(long, value_enum, value_name = "FROM", help_heading = "Credentials")]
+    pub credentials: Option<CredentialsFrom>,
+
+    /// Take all three from this context of Docker's command line
+    #[arg(long, value_name = "NAME", help_heading = "Credentials")]
+    pub context: Option<String>,
+
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
     pub vantage: Option<String>,
@@ -223,6 +244,13 @@ pub enum When {
     Auto,
     Always,
     Never,
+}
+
+/// Where credentials lie that no flag names one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CredentialsFrom {
+    /// DOCKER_CERT_PATH and DOCKER_TLS_VERIFY
+    Env,
 }
 
 /// `900ms`, `10s`, `30m`, `1h 30m`.

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, stdin};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
 use thiserror::Error;
 
-use crate::cli::{ScanArgs, When};
+use crate::cli::{CredentialsFrom, ScanArgs, When};
+use crate::credentials::{Credentials, CredentialsError, Source};
 use crate::finding::Severity;
 use crate::probe::ProbeConfig;
 use crate::probe::http::HttpLimits;
@@ -72,6 +74,14 @@ pub enum ConfigError {
     OutputPath(String),
     #[error("two reports would go to {0}")]
     SameOutput(String),
+    #[error("{given} needs {missing} too")]
+    TlsFlagMissing { given: String, missing: String },
+    #[error("credentials come from one place, and {0} name several")]
+    CredentialsTwice(String),
+    #[error("--context: neither DOCKER_CONFIG nor HOME says where Docker keeps its contexts")]
+    NoDockerConfig,
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
 }
 
 impl ConfigError {
@@ -82,6 +92,10 @@ impl ConfigError {
             Self::OutputFormat(_) => {
                 Some("end the path in .txt, .json or .jsonl, or write FORMAT=PATH")
             }
+            Self::TlsFlagMissing { .. } => {
+                Some("the certificate is only shown to servers that lead to --tlscacert")
+            }
+            Self::Credentials(error) => error.hint(),
             _ => None,
         }
     }
@@ -102,6 +116,9 @@ impl Config {
     /// # Errors
     /// The first flag, file or target that makes no sense.
     pub fn new(args: ScanArgs) -> Result<Self, ConfigError> {
+        let credentials = credentials_source(&args)?
+            .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
+            .transpose()?;
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -152,6 +169,7 @@ impl Config {
                 user_agent,
                 depth: args.depth,
                 limits: HttpLimits::default(),
+                credentials: credentials.map(Arc::new),
             },
             parallel_endpoints,
             sni,
@@ -222,6 +240,53 @@ fn open(path: &Path) -> Result<BufReader<File>, ConfigError> {
 fn described(words: &[String], files: &[PathBuf]) -> Vec<String> {
     let files = files.iter().map(|path| format!("@{}", path.display()));
     words.iter().cloned().chain(files).collect()
+}
+
+/// Nothing of the environment is read but what was asked for.
+fn credentials_source(args: &ScanArgs) -> Result<Option<Source>, ConfigError> {
+    let files = [
+        ("--tlscacert", &args.tlscacert),
+        ("--tlscert", &args.tlscert),
+        ("--tlskey", &args.tlskey),
+    ];
+    let named = |wanted: fn(&Option<PathBuf>) -> bool| {
+        let names = files.iter().filter(|(_, path)| wanted(path)).map(|(name, _)| *name);
+        names.collect::<Vec<_>>()
+    };
+    let (given, missing) = (named(Option::is_some), named(Option::is_none));
+    let from = args.credentials.map(|_| "--credentials");
+    let context = args.context.as_ref().map(|_| "--context");
+    let sources = [given.first().copied(), from, context];
+    let sources: Vec<&str> = sources.into_iter().flatten().collect();
+    if sources.len() > 1 {
+        return Err(ConfigError::CredentialsTwice(sources.join(" and ")));
+    }
+    if let Some(CredentialsFrom::Env) = args.credentials {
+        return Ok(Some(Source::Environment {
+            cert_path: std::env::var_os("DOCKER_CERT_PATH"),
+            tls_verify: std::env::var_os("DOCKER_TLS_VERIFY"),
+        }));
+    }
+    if let Some(name) = args.context.clone() {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let config = set("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| Path::new(&home).join(".docker")))
+            .ok_or(ConfigError::NoDockerConfig)?;
+        return Ok(Some(Source::Context { name, config }));
+    }
+    match (&args.tlscacert, &args.tlscert, &args.tlskey) {
+        (Some(ca), Some(certificate), Some(key)) => Ok(Some(Source::Files {
+            ca: ca.clone(),
+            certificate: certificate.clone(),
+            key: key.clone(),
+        })),
+        (None, None, None) => Ok(None),
+        _ => Err(ConfigError::TlsFlagMissing {
+            given: given.join(" and "),
+            missing: missing.join(" and "),
+        }),
+    }
 }
 
 fn rate(text: &str) -> Result<Rate, ConfigError> {

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod exit_code;
 pub mod finding;
 pub mod observation;

@@ -37,6 +37,10 @@ pub struct Observation {
     pub certificates: Vec<Der>,
     /// Why the probe stopped before it had asked everything, if it did.
     pub cut_short: Option<String>,
+    /// What a client certificate brought; `None` where none was given. All else in here was seen
+    /// without it.
+    #[serde(default)]
+    pub audit: Option<AuditObservation>,
 }
 
 /// The address that was asked, and the names by which it was found.
@@ -89,6 +93,14 @@ pub struct TlsConnection {
     pub handshake_end: Option<StreamEnd>,
     /// Requests inside the handshake. In TLS 1.3 a refused client certificate shows only here.
     pub exchanges: Vec<Exchange>,
+}
+
+/// The connections on which a client certificate was to be presented.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditObservation {
+    /// Why the certificate was sent to nobody; `None` where it was sent.
+    pub not_presented: Option<String>,
+    pub connections: Vec<TlsConnection>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,15 +4,18 @@
 //! next question it asks what the recorded bytes already settle.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::trace;
 
+use crate::credentials::Credentials;
+use crate::observation::versions::describe;
 use crate::observation::{
-    Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, OBSERVATION_VERSION,
-    Observation, PlainConnection, StreamEnd,
+    AuditObservation, Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer,
+    OBSERVATION_VERSION, Observation, PlainConnection, StreamEnd, TlsConnection,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::client_hello::ClientHello;
@@ -20,6 +23,7 @@ use crate::probe::docker_api::{Cost, Depth};
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
 
+mod audit;
 pub mod certificate_store;
 pub mod client_hello;
 pub mod docker_api;
@@ -38,6 +42,8 @@ pub struct ProbeConfig {
     pub user_agent: String,
     pub depth: Depth,
     pub limits: HttpLimits,
+    /// For the audit, after the stranger's probe.
+    pub credentials: Option<Arc<Credentials>>,
 }
 
 /// Asks one endpoint everything, within its deadline.
@@ -45,7 +51,13 @@ pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
     let observed_at = Timestamp::now();
     let mut probe = Probe::new(endpoint, config);
     probe.run().await;
-    probe.into_observation(observed_at)
+    // Before the audit: its time says nothing about what strangers were asked.
+    let cut_short = probe.cut_short();
+    let audit = match &config.credentials {
+        Some(credentials) => Some(probe.audit(credentials).await),
+        None => None,
+    };
+    probe.into_observation(observed_at, cut_short, audit)
 }
 
 struct Probe<'a> {
@@ -90,17 +102,25 @@ impl<'a> Probe<'a> {
         }
     }
 
-    fn into_observation(self, observed_at: Timestamp) -> Observation {
-        let late = Instant::now() >= self.deadline;
+    fn cut_short(&self) -> Option<String> {
+        let seconds = self.config.deadline.as_secs_f32();
+        (!self.in_time()).then(|| format!("the deadline of {seconds} s was reached"))
+    }
+
+    fn into_observation(
+        self,
+        observed_at: Timestamp,
+        cut_short: Option<String>,
+        audit: Option<AuditObservation>,
+    ) -> Observation {
         Observation {
             version: OBSERVATION_VERSION,
             endpoint: self.endpoint,
             observed_at,
             connections: self.connections,
             certificates: self.certificates.into_certificates(),
-            cut_short: late.then(|| {
-                format!("the deadline of {} s was reached", self.config.deadline.as_secs_f32())
-            }),
+            cut_short,
+            audit,
         }
     }
 
@@ -207,6 +227,55 @@ impl<'a> Probe<'a> {
             }
         }
         heard
+    }
+
+    /// Asks again with the certificate, on connections of its own. Nobody is shown it whose chain
+    /// has not been verified in the same handshake.
+    async fn audit(&mut self, credentials: &Credentials) -> AuditObservation {
+        let mut connections = Vec::new();
+        let not_presented = match audit::precluded(&self.connections) {
+            Some(reason) => Some(reason.to_owned()),
+            None => self.audited(credentials, &mut connections).await,
+        };
+        AuditObservation { not_presented, connections }
+    }
+
+    /// Returns why the certificate was sent on none of the connections.
+    async fn audited(
+        &mut self,
+        credentials: &Credentials,
+        connections: &mut Vec<TlsConnection>,
+    ) -> Option<String> {
+        let mut withheld = Some("the time for this endpoint was over before the audit".to_owned());
+        let mut asked: Vec<Exchange> = Vec::new();
+        while self.in_time() && self.next_path(&asked, Cost::Connection).is_some() {
+            let before = asked.len();
+            let stream = match self.dial(self.patience(&asked)).await {
+                Ok(stream) => stream,
+                Err(end) => {
+                    let why = format!("no connection for it: {}", describe(&end));
+                    withheld = withheld.map(|_| why);
+                    connections.push(handshake::unconnected(end));
+                    break;
+                }
+            };
+            let store = &mut self.certificates;
+            let shaken = audit::shake_hands(stream, &self.endpoint, credentials, store).await;
+            let mut seen = shaken.seen;
+            // What is not shown the certificate is no audit, and is not asked.
+            if let (Some(tls), None) = (shaken.stream, &shaken.withheld) {
+                self.converse(tls, &mut asked).await;
+            }
+            withheld = withheld.and(shaken.withheld);
+            seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
+            let stuck = seen.exchanges.is_empty();
+            trace!(address = %self.endpoint.address, port = self.endpoint.port, audit = ?seen);
+            connections.push(seen);
+            if stuck {
+                break;
+            }
+        }
+        withheld
     }
 
     /// Sends requests until the connection or the questions end.

@@ -12,7 +12,12 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("assess", &["assess", "observation", "certificate"], PURE),
     ("rules", &["rules", "observation", "assess", "certificate", "finding"], PURE),
     ("baseline", &["observation", "assess", "certificate", "finding"], PURE),
-    ("probe", &["probe", "observation", "certificate", "target"], &[]),
+    (
+        "credentials",
+        &["credentials", "certificate"],
+        &["tokio", "TcpStream", "Timestamp::now", "Instant", "SystemTime", "env::var"],
+    ),
+    ("probe", &["probe", "observation", "certificate", "target", "credentials"], &[]),
     ("sweep", &["sweep", "target"], &[]),
     ("resolve", &["target"], &[]),
     (

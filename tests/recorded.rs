@@ -23,6 +23,7 @@ pub fn probe_config() -> ProbeConfig {
         user_agent: "docksweep-test".to_owned(),
         depth: Depth::Posture,
         limits: HttpLimits::default(),
+        credentials: None,
     }
 }
 

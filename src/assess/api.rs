@@ -1,8 +1,9 @@
 //! What a stranger may do with the API, and whose API it is.
 
+use super::posture::Posture;
 use super::{
-    Access, ApiAssessment, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment, Transport,
-    plain_exchanges, tls_exchanges,
+    Access, ApiAssessment, Containers, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment,
+    Transport, plain_exchanges, tls_exchanges,
 };
 use crate::observation::versions::describe;
 use crate::observation::{
@@ -54,17 +55,21 @@ pub(super) fn assess(
         access,
         reason,
         product,
-        engine_id: answers
-            .answer("/info")
-            .and_then(|answer| answer.body.engine_id.clone())
-            // Podman makes up a new ID for every answer.
-            .filter(|_| product != Some(Product::Podman)),
+        engine_id: engine_id(&answers, product),
         intermediary: if seen { intermediary(&answers, version, product) } else { None },
         server: answers.server(),
-        paths: answers.exchanges.iter().map(|exchange| path_status(exchange)).collect(),
+        paths: answers.paths(),
         version: version.cloned(),
+        posture: answers.posture(product).filter(|_| seen),
+        containers: answers.containers().filter(|_| seen),
         docker,
     }
+}
+
+pub(super) fn engine_id(answers: &Answers<'_>, product: Option<Product>) -> Option<String> {
+    let answer = answers.answer("/info")?;
+    // Podman makes up a new ID for every answer.
+    answer.body.engine_id.clone().filter(|_| product != Some(Product::Podman))
 }
 
 /// An error in Docker's own form: `{"message": …}`, or under its `Server` header.
@@ -78,13 +83,13 @@ pub(super) fn in_dockers_words(answer: &HttpAnswer) -> bool {
                 .is_some_and(|text| text.trim_start().starts_with("{\"message\":")))
 }
 
-struct Answers<'a> {
+pub(super) struct Answers<'a> {
     exchanges: Vec<&'a Exchange>,
 }
 
 impl<'a> Answers<'a> {
     /// A path may have been asked again after it was left unanswered.
-    fn new(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
+    pub(super) fn new(exchanges: impl Iterator<Item = &'a Exchange>) -> Self {
         let mut kept: Vec<&Exchange> = Vec::new();
         for exchange in exchanges {
             match kept.iter_mut().find(|known| known.path == exchange.path) {
@@ -98,11 +103,11 @@ impl<'a> Answers<'a> {
         Self { exchanges: kept }
     }
 
-    fn exchange(&self, path: &str) -> Option<&'a Exchange> {
+    pub(super) fn exchange(&self, path: &str) -> Option<&'a Exchange> {
         self.exchanges.iter().find(|exchange| exchange.path == path).copied()
     }
 
-    fn answer(&self, path: &str) -> Option<&'a HttpAnswer> {
+    pub(super) fn answer(&self, path: &str) -> Option<&'a HttpAnswer> {
         match &self.exchange(path)?.result {
             ExchangeResult::Answered(answer) => Some(answer),
             ExchangeResult::Unanswered(_) => None,
@@ -120,8 +125,24 @@ impl<'a> Answers<'a> {
         self.all().any(test)
     }
 
-    fn real_version(&self) -> Option<&'a VersionBody> {
+    pub(super) fn real_version(&self) -> Option<&'a VersionBody> {
         self.answer(VERSION)?.body.version.as_deref().filter(|version| is_real(version))
+    }
+
+    pub(super) fn paths(&self) -> Vec<PathStatus> {
+        self.exchanges.iter().map(|exchange| path_status(exchange)).collect()
+    }
+
+    pub(super) fn posture(&self, product: Option<Product>) -> Option<Posture> {
+        let networks = self.answer("/networks").and_then(|answer| answer.body.networks.as_deref());
+        let info = self.answer("/info")?.body.info.as_deref()?;
+        Some(Posture::new(info, networks, product))
+    }
+
+    pub(super) fn containers(&self) -> Option<Containers> {
+        let list = self.all().find_map(|answer| answer.body.container_list.as_deref())?;
+        let inspected = self.all().filter_map(|answer| answer.body.container.as_deref());
+        Some(Containers { total: list.total, inspected: inspected.cloned().collect() })
     }
 
     fn server(&self) -> Option<String> {
@@ -191,8 +212,9 @@ fn access(
     }
 }
 
-fn served(answers: &Answers<'_>) -> (Access, String) {
-    let problems: Vec<String> = OPEN_PATHS
+/// What keeps the four read-only paths from all having been served.
+pub(super) fn problems(answers: &Answers<'_>) -> Vec<String> {
+    OPEN_PATHS
         .iter()
         .filter_map(|(path, _)| {
             let problem = match answers.exchange(path) {
@@ -201,7 +223,11 @@ fn served(answers: &Answers<'_>) -> (Access, String) {
             };
             Some(format!("GET {path}: {problem}"))
         })
-        .collect();
+        .collect()
+}
+
+fn served(answers: &Answers<'_>) -> (Access, String) {
+    let problems = problems(answers);
     if problems.is_empty() {
         let reason = "the four read-only paths /version, /info, /networks and /containers/json \
                       all answer 200 without a credential";
@@ -231,16 +257,7 @@ fn not_served(
             format!("GET /version was answered {status}, but {} answer anyone", open.join(", ")),
         ),
         401 | 403 => {
-            let why = answer
-                .headers
-                .get("www-authenticate")
-                .map(|scheme| format!(" (WWW-Authenticate: {scheme})"))
-                .or_else(|| {
-                    let text = answer.body.excerpt.as_deref()?;
-                    in_dockers_words(answer).then(|| format!(": {}", text.trim()))
-                })
-                .unwrap_or_default();
-            (Access::Denied, format!("GET /version was answered {status}{why}"))
+            (Access::Denied, format!("GET /version was answered {status}{}", why_denied(answer)))
         }
         _ if transport == Transport::Undetermined => (
             Access::Undetermined,
@@ -284,6 +301,18 @@ fn not_served(
         }),
         _ => (Access::NotDocker, format!("GET /version was answered {status}")),
     }
+}
+
+/// What a refusal says of itself, to follow its status.
+pub(super) fn why_denied(answer: &HttpAnswer) -> String {
+    let scheme = answer.headers.get("www-authenticate");
+    scheme
+        .map(|scheme| format!(" (WWW-Authenticate: {scheme})"))
+        .or_else(|| {
+            let text = answer.body.excerpt.as_deref()?;
+            in_dockers_words(answer).then(|| format!(": {}", text.trim()))
+        })
+        .unwrap_or_default()
 }
 
 fn unanswered(end: &StreamEnd) -> (Access, String) {
@@ -350,7 +379,7 @@ fn problem(path: &str, answer: &HttpAnswer) -> Option<String> {
     wanted.is_some().then(|| "status 200, but not what Docker sends".to_owned())
 }
 
-fn product(answers: &Answers<'_>, version: Option<&VersionBody>) -> Product {
+pub(super) fn product(answers: &Answers<'_>, version: Option<&VersionBody>) -> Product {
     let component =
         |name: &str| version.is_some_and(|v| v.components.iter().any(|c| c.name == name));
     let server = |prefix: &str| {

@@ -149,6 +149,6 @@ fn is_served(answer: &HttpAnswer) -> bool {
     (200..300).contains(&answer.status) || super::api::in_dockers_words(answer)
 }
 
-fn is_refusal(end: &StreamEnd) -> bool {
+pub(super) fn is_refusal(end: &StreamEnd) -> bool {
     matches!(end, StreamEnd::Alert { .. } | StreamEnd::Closed { .. } | StreamEnd::Reset)
 }

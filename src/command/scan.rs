@@ -26,6 +26,11 @@ use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
     let config = Config::new(args)?;
+    if config.warnings
+        && let Some(credentials) = &config.probe.credentials
+    {
+        credentials.warnings().iter().for_each(|warning| warn(warning));
+    }
     if config.dry_run {
         return dry_run(config);
     }

@@ -32,13 +32,28 @@ const MAX_FLIGHT: u64 = 256 * 1024;
 
 /// Shakes hands over `stream`. The stream comes back only when the handshake completed.
 pub async fn shake_hands(
-    mut stream: PatientStream,
+    stream: PatientStream,
     endpoint: &Endpoint,
     certificates: &mut CertificateStore,
 ) -> (TlsConnection, Option<TlsStream<PatientStream>>) {
     let record = Arc::new(Record::default());
+    let config = client_config(
+        Arc::clone(&record) as Arc<dyn ServerCertVerifier>,
+        Arc::clone(&record) as Arc<dyn ResolvesClientCert>,
+    );
+    recorded(stream, endpoint, config, &record, certificates).await
+}
+
+/// Shakes hands by `config`, whose verifier and resolver note in `record` what they are shown.
+pub(super) async fn recorded(
+    mut stream: PatientStream,
+    endpoint: &Endpoint,
+    config: Result<ClientConfig, Error>,
+    record: &Record,
+    certificates: &mut CertificateStore,
+) -> (TlsConnection, Option<TlsStream<PatientStream>>) {
     let mut seen = nothing_seen();
-    let config = match client_config(&record) {
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             seen.handshake_end = Some(StreamEnd::Incompatible { reason: error.to_string() });
@@ -113,6 +128,7 @@ fn handshake_end(error: &io::Error, stream: &PatientStream) -> StreamEnd {
             incompatible @ (Error::PeerIncompatible(_)
             | Error::PeerMisbehaved(_)
             | Error::NoCertificatesPresented
+            | Error::InvalidCertificate(_)
             | Error::UnsupportedNameType),
         ) => StreamEnd::Incompatible { reason: incompatible.to_string() },
         Some(other) => StreamEnd::Malformed { reason: other.to_string() },
@@ -178,7 +194,7 @@ fn server_name(endpoint: &Endpoint) -> ServerName<'static> {
         .unwrap_or_else(|| ServerName::IpAddress(endpoint.address.into()))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| {
         let mut provider = aws_lc_rs::default_provider();
@@ -191,12 +207,15 @@ fn provider() -> Arc<CryptoProvider> {
     }))
 }
 
-fn client_config(record: &Arc<Record>) -> Result<ClientConfig, Error> {
+pub(super) fn client_config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    resolver: Arc<dyn ResolvesClientCert>,
+) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(record) as Arc<dyn ServerCertVerifier>)
-        .with_client_cert_resolver(Arc::clone(record) as Arc<dyn ResolvesClientCert>);
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Each handshake must be whole: a resumed one shows neither chain nor CertificateRequest.
     config.resumption = Resumption::disabled();
@@ -205,7 +224,7 @@ fn client_config(record: &Arc<Record>) -> Result<ClientConfig, Error> {
 
 /// What rustls showed during one handshake.
 #[derive(Debug, Default)]
-struct Record {
+pub(super) struct Record {
     shown: Mutex<Shown>,
 }
 
@@ -234,12 +253,12 @@ impl Record {
         });
     }
 
-    fn note_signature(
+    pub(super) fn note_signature(
         &self,
-        result: Result<HandshakeSignatureValid, Error>,
+        result: &Result<HandshakeSignatureValid, Error>,
         leaf: &CertificateDer<'_>,
         scheme: SignatureScheme,
-    ) -> HandshakeSignatureValid {
+    ) {
         let possession = match result {
             Ok(_) => KeyPossession::Proved,
             Err(Error::InvalidCertificate(CertificateError::BadSignature))
@@ -250,7 +269,21 @@ impl Record {
             Err(error) => KeyPossession::Unverifiable(format!("{scheme:?}: {error}")),
         };
         self.note(|shown| shown.key_possession = Some(possession));
-        HandshakeSignatureValid::assertion()
+    }
+
+    pub(super) fn note_chain(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) {
+        let chain =
+            std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
+        self.note(|shown| shown.chain = Some(chain));
+    }
+
+    pub(super) fn note_request(&self, issuers: &[&[u8]]) {
+        let request = CertificateRequest::from_names(issuers.iter().copied());
+        self.note(|shown| shown.certificate_request = Some(request));
     }
 }
 
@@ -286,9 +319,7 @@ impl ServerCertVerifier for Record {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain =
-            std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-        self.note(|shown| shown.chain = Some(chain));
+        self.note_chain(end_entity, intermediates);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -299,7 +330,8 @@ impl ServerCertVerifier for Record {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let result = rustls::crypto::verify_tls12_signature(message, cert, dss, &algorithms());
-        Ok(self.note_signature(result, cert, dss.scheme))
+        self.note_signature(&result, cert, dss.scheme);
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
@@ -309,7 +341,8 @@ impl ServerCertVerifier for Record {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let result = rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms());
-        Ok(self.note_signature(result, cert, dss.scheme))
+        self.note_signature(&result, cert, dss.scheme);
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     /// Also schemes that nothing here can verify: an old server must still be able to finish.
@@ -334,8 +367,7 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
 
 impl ResolvesClientCert for Record {
     fn resolve(&self, issuers: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let request = CertificateRequest::from_names(issuers.iter().copied());
-        self.note(|shown| shown.certificate_request = Some(request));
+        self.note_request(issuers);
         None
     }
 

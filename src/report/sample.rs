@@ -2,8 +2,8 @@
 
 use super::v1;
 use crate::assess::{
-    Access, Answer, ApiAssessment, Assessment, Chain, ClientAuth, DockerApi, EnforcedBy,
-    PathStatus, Product, TlsAssessment, Transport, Verified,
+    Access, Answer, ApiAssessment, Assessment, Audit, AuditStatus, Chain, ClientAuth, DockerApi,
+    EnforcedBy, PathStatus, Product, TlsAssessment, Transport, Verified,
 };
 use crate::certificate::Certificate;
 use crate::finding::{Finding, Severity};
@@ -139,8 +139,7 @@ fn open_assessment() -> Assessment {
             ..api(Access::Open, DockerApi::Seen, "all four read-only paths answered 200")
         },
         tls: None,
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 2,
     }
 }
@@ -207,8 +206,16 @@ fn mutual_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls12, TlsVersion::Tls13], &[])
         }),
-        posture: None,
-        containers: None,
+        audit: Some(Audit {
+            status: AuditStatus::Served,
+            reason: "the four read-only paths all answered 200 to the certificate".into(),
+            version: Some(version_body()),
+            engine_id: Some("7c2e".into()),
+            paths: vec![path("/version", 200), path("/info", 200)],
+            product: None,
+            posture: None,
+            containers: None,
+        }),
         connections: 3,
     };
     let judgement = Judgement {
@@ -245,8 +252,7 @@ fn open_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls12], &[TlsVersion::Tls13])
         }),
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 5,
     };
     let self_signed = Finding {
@@ -297,8 +303,7 @@ fn old_tls() -> v1::Endpoint {
             }],
             ..tls(&[TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Tls12], &[])
         }),
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 6,
     };
     let judgement = Judgement {
@@ -339,8 +344,7 @@ fn not_docker() -> v1::Endpoint {
         transport: Transport::Plain,
         api: api(Access::NotDocker, DockerApi::NotSeen, "an SSH server answered"),
         tls: None,
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 2,
     };
     let judgement =
@@ -360,8 +364,7 @@ fn undetermined() -> v1::Endpoint {
         transport: Transport::Undetermined,
         api: api(Access::Undetermined, DockerApi::NotSeen, "no answer within 5 s"),
         tls: None,
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 2,
     };
     let judgement =
@@ -395,8 +398,16 @@ fn http_enforced() -> v1::Endpoint {
             chains_missing: Some("the server speaks only 1.3, with a group that we lack".into()),
             ..tls(&[TlsVersion::Tls13], &[])
         }),
-        posture: None,
-        containers: None,
+        audit: Some(Audit {
+            status: AuditStatus::NotPresented,
+            reason: format!("the chain does not verify to --tlscacert: not for {HOSTILE}"),
+            version: None,
+            engine_id: None,
+            paths: Vec::new(),
+            product: None,
+            posture: None,
+            containers: None,
+        }),
         connections: 4,
     };
     let judgement = Judgement {

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use super::{Output, Reporter, v1};
 use crate::finding::Severity;
 
+mod audit;
 mod findings;
 mod page;
 mod scoreboard;
@@ -69,6 +70,7 @@ pub fn render(report: &v1::Report, options: TextOptions) -> String {
     if !report.endpoints.is_empty() {
         table::write(&mut page, report, options);
         scoreboard::write(&mut page, report);
+        audit::write(&mut page, report);
         findings::write(&mut page, report, options);
     }
     remarks(&mut page, &report.scan);
@@ -119,6 +121,9 @@ fn overview(page: &mut Page, report: &v1::Report) {
     }
     page.field("Endpoints", &endpoints(&report.summary));
     open(page, report);
+    if let Some(audited) = audit::summary(report) {
+        page.field("Audited", &audited);
+    }
     page.field("Findings", &by_severity(&report.summary));
     page.field("Grades", &by_grade(report.summary.by_grade));
 }

@@ -172,8 +172,8 @@ pub struct Endpoint {
     pub transport: Transport,
     /// What a stranger sees.
     pub api: Api,
-    /// What supplied credentials saw.
-    pub audit: Reserved,
+    /// What supplied credentials saw; null where none were supplied.
+    pub audit: Option<Audit>,
     /// Null where no TLS server answered.
     pub tls: Option<Tls>,
     pub baseline: Baseline,
@@ -220,6 +220,34 @@ pub struct Api {
     pub containers: Option<Containers>,
     /// Whether this is a Docker API at all.
     pub docker: DockerApi,
+}
+
+/// What the API showed to the client certificate that was supplied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Audit {
+    pub status: AuditStatus,
+    pub reason: String,
+    /// The answer to `/version`.
+    pub version: Option<VersionBody>,
+    pub engine_id: Option<String>,
+    pub paths: Vec<PathStatus>,
+    pub product: Option<Product>,
+    /// As in `api`, by what the certificate saw.
+    pub posture: Option<Posture>,
+    pub containers: Option<Containers>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditStatus {
+    /// The certificate was not sent, for the reason given.
+    NotPresented,
+    /// It was sent, and turned away.
+    Refused,
+    /// `/version` was answered.
+    Served,
+    /// It was sent, and what came of it tells neither.
+    Undetermined,
 }
 
 /// What a stranger may do.

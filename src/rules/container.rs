@@ -169,7 +169,7 @@ fn each_found(
     subject: &Subject<'_>,
     found: impl Fn(&ContainerBody) -> Option<(String, Option<Severity>)>,
 ) -> Verdict {
-    let Some(containers) = &subject.assessment.containers else { return Verdict::NotApplicable };
+    let Some(containers) = subject.assessment.containers() else { return Verdict::NotApplicable };
     let violations: Vec<Violation> = containers
         .inspected
         .iter()

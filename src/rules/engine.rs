@@ -51,7 +51,7 @@ pub static ENGINE_USERNS_OFF: Rule = Rule {
         "CIS Docker Benchmark 1.6.0, 2.9 (user namespaces)",
     ],
     check: |subject| {
-        let rootless = subject.assessment.posture.as_ref().map(|posture| &posture.rootless);
+        let rootless = subject.assessment.posture().map(|posture| &posture.rootless);
         if matches!(rootless, Some(Fact::Known { value: true, .. })) {
             return Verdict::NotApplicable;
         }
@@ -149,7 +149,7 @@ pub static ENGINE_LIVE_RESTORE_OFF: Rule = Rule {
 };
 
 fn live_restore(subject: &Subject<'_>) -> Verdict {
-    match subject.assessment.posture.as_ref().map(|posture| &posture.swarm) {
+    match subject.assessment.posture().map(|posture| &posture.swarm) {
         Some(Fact::Known { value, .. }) if value.active => Verdict::NotApplicable,
         _ => wanted(subject, |p| &p.live_restore, "Live restore is off"),
     }

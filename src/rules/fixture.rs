@@ -39,6 +39,7 @@ pub(crate) fn observation() -> Observation {
         connections: vec![],
         certificates: vec![],
         cut_short: None,
+        audit: None,
     }
 }
 
@@ -63,10 +64,11 @@ pub(crate) fn open_plain() -> Assessment {
                 api_version: Some("1.51".into()),
                 ..VersionBody::default()
             }),
+            posture: None,
+            containers: None,
         },
         tls: None,
-        posture: None,
-        containers: None,
+        audit: None,
         connections: 1,
     }
 }
@@ -102,6 +104,8 @@ pub(crate) fn hardened() -> Assessment {
         server: None,
         paths: vec![],
         version: None,
+        posture: None,
+        containers: None,
     };
     assessment.tls = Some(TlsAssessment {
         versions: TlsVersion::ALL

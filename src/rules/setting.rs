@@ -12,7 +12,7 @@ pub(super) fn setting<T>(
     judge: impl Fn(&T, &str) -> Verdict,
 ) -> Verdict {
     let assessment = subject.assessment;
-    match &assessment.posture {
+    match assessment.posture() {
         Some(posture) => match fact(posture) {
             Fact::Known { value, shown_by } => judge(value, shown_by),
             Fact::Unknown { because } => Verdict::undetermined(because),

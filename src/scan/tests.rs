@@ -17,6 +17,7 @@ fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
         connections: vec![connection],
         certificates: Vec::new(),
         cut_short: None,
+        audit: None,
     })
 }
 

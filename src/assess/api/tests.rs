@@ -47,6 +47,7 @@ fn observation(connection: Connection) -> Observation {
         connections: vec![connection],
         certificates: Vec::new(),
         cut_short: None,
+        audit: None,
     }
 }
 

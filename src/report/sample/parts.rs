@@ -36,6 +36,7 @@ pub fn build(
         connections,
         certificates: vec![Der(vec![0x30, 0x03, 0x02, 0x01, 0x01])],
         cut_short: None,
+        audit: None,
     };
     v1::Endpoint::new(v1::Judged {
         observation: &observation,
@@ -62,6 +63,8 @@ pub fn api(access: Access, docker: DockerApi, reason: &str) -> ApiAssessment {
         server: None,
         paths: Vec::new(),
         version: None,
+        posture: None,
+        containers: None,
     }
 }
 

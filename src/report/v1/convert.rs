@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::{
-    Access, Answer, Api, Baseline, Certificate, Chain, Check, CheckStatus, ClientAuth, Containers,
-    DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key, KeyPossession,
-    Negotiated, ParsedCertificate, PathStatus, Posture, Product, SelfSignature, SubjectAltNames,
-    SupportStatus, Text, Tls, Transport, UndeterminedRule, UnparsableCertificate, Verified,
-    VersionSupport,
+    Access, Answer, Api, Audit, AuditStatus, Baseline, Certificate, Chain, Check, CheckStatus,
+    ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
+    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, SelfSignature,
+    SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule, UnparsableCertificate,
+    Verified, VersionSupport,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -38,12 +38,8 @@ impl Endpoint {
             names: endpoint.names.clone(),
             sni: endpoint.sni.clone(),
             transport: assessment.transport.into(),
-            api: Api {
-                posture: assessment.posture.as_ref().map(Posture::from),
-                containers: assessment.containers.as_ref().map(Containers::from),
-                ..(&assessment.api).into()
-            },
-            audit: None,
+            api: (&assessment.api).into(),
+            audit: assessment.audit.as_ref().map(Audit::from),
             tls: assessment.tls.as_ref().map(Tls::from),
             baseline: baseline.into(),
             findings: judgement.findings.iter().map(Finding::from).collect(),
@@ -75,9 +71,24 @@ impl From<&assess::ApiAssessment> for Api {
             server: api.server.clone(),
             paths: api.paths.iter().map(PathStatus::from).collect(),
             version: api.version.clone(),
-            posture: None,
-            containers: None,
+            posture: api.posture.as_ref().map(Posture::from),
+            containers: api.containers.as_ref().map(Containers::from),
             docker: (&api.docker).into(),
+        }
+    }
+}
+
+impl From<&assess::Audit> for Audit {
+    fn from(audit: &assess::Audit) -> Self {
+        Self {
+            status: audit.status.into(),
+            reason: audit.reason.clone(),
+            version: audit.version.clone(),
+            engine_id: audit.engine_id.clone(),
+            paths: audit.paths.iter().map(PathStatus::from).collect(),
+            product: audit.product.map(Product::from),
+            posture: audit.posture.as_ref().map(Posture::from),
+            containers: audit.containers.as_ref().map(Containers::from),
         }
     }
 }
@@ -317,6 +328,7 @@ same_variants! {
     assess::Access => Access {
         Open, Filtered, Denied, ClientCertificateRequired, NotDocker, Undetermined
     }
+    assess::AuditStatus => AuditStatus { NotPresented, Refused, Served, Undetermined }
     assess::Product => Product { DockerEngine, Podman, Unknown }
     assess::SupportStatus => SupportStatus { Accepted, Refused, Undetermined }
     assess::Answer => Answer { Yes, No, Undetermined }

@@ -5,7 +5,7 @@ use crate::observation::posture::Bind;
 
 fn with(containers: Vec<ContainerBody>) -> Assessment {
     let mut assessment = open_plain();
-    assessment.containers = Some(Containers { total: containers.len(), inspected: containers });
+    assessment.api.containers = Some(Containers { total: containers.len(), inspected: containers });
     assessment
 }
 
@@ -45,7 +45,7 @@ fn an_ordinary_container_passes_and_none_asked_for_is_not_judged() {
 #[test]
 fn containers_that_were_not_inspected_leave_the_rule_open() {
     let mut assessment = with(vec![container()]);
-    assessment.containers.as_mut().unwrap().total = 1_000_000;
+    assessment.api.containers.as_mut().unwrap().total = 1_000_000;
     for rule in ALL_CONTAINER_RULES {
         let Verdict::Undetermined { because } = verdict(rule, &assessment) else {
             panic!("{}", rule.name)

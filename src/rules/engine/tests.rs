@@ -18,7 +18,7 @@ fn with(info: &InfoBody, bridge_icc: Option<&str>) -> Assessment {
     };
     let networks = NetworksBody { total: 2, networks: vec![bridge, overlay] };
     let mut assessment = open_plain();
-    assessment.posture = Some(Posture::new(info, Some(&networks), Some(Product::DockerEngine)));
+    assessment.api.posture = Some(Posture::new(info, Some(&networks), Some(Product::DockerEngine)));
     assessment
 }
 
