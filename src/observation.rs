@@ -269,6 +269,7 @@ impl<N: Into<Cow<'static, str>>> FromIterator<(N, String)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, String)>>(headers: I) -> Self {
         let mut kept: Vec<_> =
             headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        kept.sort_unstable();
         kept.shrink_to_fit();
         Self(kept)
     }

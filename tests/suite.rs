@@ -8,9 +8,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod cli;
 mod hostile;
 mod imports;
+mod mutual_tls;
 mod recorded;
 mod rejudge;
 mod replay;
