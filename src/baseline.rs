@@ -3,9 +3,11 @@
 //! Pure, and coarser than the rules: a rule says what is wrong, a check says whether a standard
 //! is met. What was not seen is `unknown`, never a pass.
 
+use crate::advisories::Version;
 use crate::assess::posture::{Fact, Posture};
 use crate::assess::{
-    Access, Answer, Assessment, DockerApi, SupportStatus, TlsAssessment, Transport, Verified,
+    Access, Answer, Assessment, DockerApi, Product, SupportStatus, TlsAssessment, Transport,
+    Verified,
 };
 use crate::certificate::Certificate;
 use crate::finding::{Finding, Severity};
@@ -49,12 +51,11 @@ pub fn baseline(
     assessment: &Assessment,
     findings: &[Finding],
 ) -> Baseline {
-    let engine = engine(assessment);
     Baseline {
         socket_not_exposed: cut_short(socket_not_exposed(assessment), observation),
         tls: cut_short(tls_check(assessment, findings), observation),
         rootless: setting(assessment, |posture| &posture.rootless, Wanted::On),
-        up_to_date: engine,
+        up_to_date: up_to_date(assessment, findings),
         icc_disabled: setting(assessment, |posture| &posture.icc, Wanted::Off),
         userns_remap: userns_remap(assessment),
     }
@@ -82,6 +83,37 @@ fn setting(
         Some(Fact::Known { shown_by, .. }) => Check::new(CheckStatus::Fail, shown_by),
         Some(Fact::Unknown { because }) => Check::new(CheckStatus::Unknown, because),
         Some(Fact::NotApplicable { because }) => Check::new(CheckStatus::NotApplicable, because),
+    }
+}
+
+/// By the rules on versions; what is outdated by a patch release alone is let pass.
+fn up_to_date(assessment: &Assessment, findings: &[Finding]) -> Check {
+    if let Some(check) = without_docker(assessment) {
+        return check;
+    }
+    let audited = assessment.audit.as_ref().and_then(|audit| audit.product);
+    let product = audited.or(assessment.api.product);
+    if product == Some(Product::Podman) {
+        return Check::new(CheckStatus::NotApplicable, "the data is on Docker's engines");
+    }
+    let version = assessment.engine_version().and_then(|body| body.version.as_deref());
+    let Some(version) = version.filter(|_| product == Some(Product::DockerEngine)) else {
+        return Check::new(CheckStatus::Unknown, "the engine's version was not seen");
+    };
+    if Version::parse(version).is_none() {
+        return Check::new(CheckStatus::Unknown, "the engine's version cannot be read");
+    }
+    let broken: Vec<&str> = findings
+        .iter()
+        .filter(|finding| {
+            matches!(finding.rule, "engine-end-of-life" | "engine-advisory")
+                && finding.severity >= Severity::Medium
+        })
+        .map(|finding| finding.rule)
+        .collect();
+    match broken.first() {
+        Some(rule) => Check::new(CheckStatus::Fail, format!("version {version}: {rule}")),
+        None => Check::new(CheckStatus::Pass, format!("version {version}: nothing worse is known")),
     }
 }
 
@@ -229,11 +261,6 @@ fn unknown_certificates(tls: &TlsAssessment) -> Vec<String> {
 }
 
 /// What only the engine itself could say.
-fn engine(assessment: &Assessment) -> Check {
-    without_docker(assessment)
-        .unwrap_or_else(|| Check::new(CheckStatus::Unknown, "the engine's /info was not read"))
-}
-
 /// The answer to every question where no Docker API was seen.
 fn without_docker(assessment: &Assessment) -> Option<Check> {
     match (&assessment.api.docker, assessment.api.access) {
@@ -262,11 +289,12 @@ fn cut_short(mut check: Check, observation: &Observation) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advisories::Advisories;
     use crate::rules::fixture::*;
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let findings = judge(&observation(), assessment, now()).findings;
+        let findings = judge(&observation(), assessment, Advisories::embedded(), now()).findings;
         baseline(&observation(), assessment, &findings)
     }
 
@@ -277,10 +305,11 @@ mod tests {
         assert_eq!(found.socket_not_exposed.status, CheckStatus::Pass);
         assert!(found.socket_not_exposed.reason.contains("not tested"));
         assert_eq!(found.tls.status, CheckStatus::Pass);
-        for check in [found.rootless, found.up_to_date, found.icc_disabled, found.userns_remap] {
+        for check in [found.rootless, found.icc_disabled, found.userns_remap] {
             assert_eq!(check.status, CheckStatus::Unknown);
             assert_eq!(check.reason, "the engine's /info was not read");
         }
+        assert_eq!(found.up_to_date.reason, "the engine's version was not seen");
         client_auth(&mut assessment).verified = Verified::Yes;
         assert!(!of(&assessment).socket_not_exposed.reason.contains("not tested"));
         client_auth(&mut assessment).verified = Verified::No;
@@ -374,5 +403,19 @@ mod tests {
         for check in [found.socket_not_exposed, found.tls, found.rootless, found.userns_remap] {
             assert_eq!(check.status, CheckStatus::NotApplicable);
         }
+    }
+
+    #[test]
+    fn a_version_is_up_to_date_by_what_the_rules_found() {
+        let mut assessment = open_plain();
+        assert_eq!(of(&assessment).up_to_date.status, CheckStatus::Pass);
+        let mut version = |text: &str| {
+            assessment.api.version.as_mut().unwrap().version = Some(text.to_owned());
+            of(&assessment).up_to_date
+        };
+        let old = version("20.10.24");
+        assert_eq!(old.status, CheckStatus::Fail);
+        assert!(old.reason.contains("20.10.24"), "{}", old.reason);
+        assert_eq!(version("garbage").status, CheckStatus::Unknown);
     }
 }

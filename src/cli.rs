@@ -26,6 +26,8 @@ pub enum Command {
     Scan(Box<ScanArgs>),
     /// Judge a stored JSON report again, offline, with today's rules and date.
     Report(ReportArgs),
+    /// Show what engine versions are judged by, and of which day it is.
+    Advisories,
     /// List the rules, or explain one.
     Rules(RulesArgs),
 }

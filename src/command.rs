@@ -10,6 +10,7 @@ use crate::cli::{Cli, Command};
 use crate::exit_code::ExitCode;
 use crate::sanitize;
 
+mod advisories;
 mod report;
 mod rules;
 mod scan;
@@ -30,6 +31,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Scan(args) => scan::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Advisories => Ok(advisories::run()),
         Command::Rules(args) => rules::run(&args),
     }
 }

@@ -3,6 +3,7 @@
 //! The way data flows: `target` → `sweep` → `probe` → `assess` → `rules` → `report`;
 //! `scan` wires it. ARCHITECTURE.md has the map.
 
+pub mod advisories;
 pub mod assess;
 pub mod baseline;
 pub mod certificate;

@@ -12,12 +12,14 @@ pub(crate) mod fixture;
 mod setting;
 mod swarm;
 mod tls;
+mod version;
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use crate::advisories::Advisories;
 use crate::assess::{Access, Assessment};
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
@@ -45,6 +47,7 @@ pub struct Rule {
 pub struct Subject<'a> {
     pub observation: &'a Observation,
     pub assessment: &'a Assessment,
+    pub advisories: &'a Advisories,
     pub now: Timestamp,
 }
 
@@ -126,6 +129,9 @@ pub static ALL: &[&Rule] = &[
     &certificate::role::CERT_IS_CA,
     &certificate::validity::CERT_LONG_LIVED,
     &certificate::role::CERT_ALSO_CLIENT_AUTH,
+    &version::ENGINE_END_OF_LIFE,
+    &version::ENGINE_ADVISORY,
+    &version::ENGINE_OUTDATED,
     &engine::ENGINE_ROOTFUL,
     &engine::ENGINE_USERNS_OFF,
     &engine::ENGINE_ICC_ON,
@@ -160,8 +166,13 @@ pub struct Judgement {
 }
 
 /// Applies every rule.
-pub fn judge(observation: &Observation, assessment: &Assessment, now: Timestamp) -> Judgement {
-    let subject = Subject { observation, assessment, now };
+pub fn judge(
+    observation: &Observation,
+    assessment: &Assessment,
+    advisories: &Advisories,
+    now: Timestamp,
+) -> Judgement {
+    let subject = Subject { observation, assessment, advisories, now };
     let mut judgement =
         Judgement { findings: Vec::new(), passed: Vec::new(), undetermined: Vec::new() };
     for rule in ALL {
@@ -269,7 +280,12 @@ mod tests {
 
     #[test]
     fn a_hardened_daemon_breaks_nothing_worse_than_info() {
-        let judgement = judge(&fixture::observation(), &fixture::hardened(), fixture::now());
+        let judgement = judge(
+            &fixture::observation(),
+            &fixture::hardened(),
+            Advisories::embedded(),
+            fixture::now(),
+        );
         assert_eq!(judgement.undetermined, []);
         let findings: Vec<_> =
             judgement.findings.iter().map(|found| (found.rule, found.severity)).collect();
@@ -283,7 +299,14 @@ mod tests {
 
     #[test]
     fn findings_are_worst_first_and_their_ids_stay() {
-        let judge = || judge(&fixture::observation(), &fixture::open_plain(), fixture::now());
+        let judge = || {
+            judge(
+                &fixture::observation(),
+                &fixture::open_plain(),
+                Advisories::embedded(),
+                fixture::now(),
+            )
+        };
         let judgement = judge();
         let order: Vec<_> = judgement.findings.iter().map(|found| found.rule).collect();
         assert_eq!(order, ["api-unauthenticated-plaintext", "api-exposed"]);
@@ -294,7 +317,12 @@ mod tests {
 
     #[test]
     fn the_worst_finding_grades() {
-        let judgement = judge(&fixture::observation(), &fixture::open_plain(), fixture::now());
+        let judgement = judge(
+            &fixture::observation(),
+            &fixture::open_plain(),
+            Advisories::embedded(),
+            fixture::now(),
+        );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));
         assert_eq!(grade(&judgement.findings[1..], Access::Filtered), Some(Grade::B));
         assert_eq!(grade(&[], Access::NotDocker), Some(Grade::A));

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::advisories::Advisories;
 use crate::assess::assess;
 use crate::baseline::baseline;
 use crate::observation::{
@@ -145,7 +146,7 @@ pub async fn run(
 pub fn judge(observation: &Observation) -> v1::Endpoint {
     let now = Timestamp::now();
     let assessment = assess(observation);
-    let judgement = rules::judge(observation, &assessment, now);
+    let judgement = rules::judge(observation, &assessment, Advisories::embedded(), now);
     let baseline = baseline(observation, &assessment, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {

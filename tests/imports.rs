@@ -7,11 +7,12 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("target", &["target"], PURE),
     ("observation", &["observation"], PURE),
     ("certificate", &["certificate"], PURE),
+    ("advisories", &["advisories", "finding"], PURE),
     ("finding", &[], PURE),
     ("sanitize", &[], PURE),
     ("assess", &["assess", "observation", "certificate"], PURE),
-    ("rules", &["rules", "observation", "assess", "certificate", "finding"], PURE),
-    ("baseline", &["observation", "assess", "certificate", "finding"], PURE),
+    ("rules", &["rules", "observation", "advisories", "assess", "certificate", "finding"], PURE),
+    ("baseline", &["advisories", "observation", "assess", "certificate", "finding"], PURE),
     (
         "credentials",
         &["credentials", "certificate"],
@@ -24,6 +25,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         "report",
         &[
             "report",
+            "advisories",
             "finding",
             "observation",
             "assess",

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
-use crate::command::scan::{exit_code, rules_version};
+use crate::command::scan::{age_note, exit_code, rules_version};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -32,6 +32,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
         tool.version,
         Timestamp::now().strftime("%Y-%m-%d")
     ));
+    scan.notes.extend(age_note(Timestamp::now()));
     let mut reporters = Reporters::default();
     for (destination, format) in &outputs {
         let text = match destination {

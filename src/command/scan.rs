@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::advisories::Advisories;
 use crate::cli::ScanArgs;
 use crate::command::{Failure, chain, warn};
 use crate::config::{Config, ConfigError, Described};
@@ -61,6 +62,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     }
     if config.warnings {
         warn_of(&targets, config.sweep.rate);
+        age_note(started_at).iter().for_each(|note| warn(note));
     }
     let mut report = head(&config.described, &targets, &config.sweep, started_at);
     report.vantage = v1::Vantage {
@@ -215,8 +217,14 @@ fn finished(
     scan.incomplete_reason = reason.or(outcome.incomplete_reason);
     scan.complete = scan.incomplete_reason.is_none();
     scan.notes = targets.notes().to_vec();
+    scan.notes.extend(age_note(scan.finished_at));
     scan.notes.extend(outcome.notes);
     Report::new(tool, scan, Vec::new(), outcome.endpoints)
+}
+
+/// What to know of the age of the advisory data at that time.
+pub(super) fn age_note(now: Timestamp) -> Option<String> {
+    Advisories::embedded().age_note(jiff::tz::Offset::UTC.to_datetime(now).date())
 }
 
 fn nothing_to_scan() -> Failure {

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::advisories::Advisories;
 use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
@@ -86,7 +87,7 @@ impl Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rules_version: rules_version.into(),
-            data_date: None,
+            data_date: Some(Advisories::embedded().date().to_string()),
         }
     }
 }

@@ -161,7 +161,12 @@ mod tests {
     use super::*;
 
     fn judged(assessment: &crate::assess::Assessment) -> Vec<String> {
-        let subject = Subject { observation: &observation(), assessment, now: now() };
+        let subject = Subject {
+            observation: &observation(),
+            assessment,
+            advisories: crate::advisories::Advisories::embedded(),
+            now: now(),
+        };
         match each(&subject, |seen, _| Outcome::found(seen.role())) {
             Verdict::Found(found) => found.into_iter().filter_map(|v| v.subject).collect(),
             other => panic!("{other:?}"),
@@ -183,7 +188,12 @@ mod tests {
     fn what_cannot_be_read_is_undetermined_unless_something_is_found() {
         let mut assessment = hardened();
         let check = |assessment: &_, outcome: fn() -> Outcome| {
-            let subject = Subject { observation: &observation(), assessment, now: now() };
+            let subject = Subject {
+                observation: &observation(),
+                assessment,
+                advisories: crate::advisories::Advisories::embedded(),
+                now: now(),
+            };
             each_leaf(&subject, |_| outcome())
         };
         assert_eq!(check(&assessment, || Outcome::Passed), Verdict::Passed);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Rule, Subject, Verdict, Violation};
+use crate::advisories::Advisories;
 use crate::assess::{
     Access, Answer, ApiAssessment, Assessment, Chain, ClientAuth, DockerApi, EnforcedBy,
     PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified, VersionSupport,
@@ -55,12 +56,12 @@ pub(crate) fn open_plain() -> Assessment {
             product: Some(Product::DockerEngine),
             engine_id: Some("engine".into()),
             intermediary: None,
-            server: Some("Docker/28.5.2 (linux)".into()),
+            server: Some("Docker/29.9.0 (linux)".into()),
             paths: paths
                 .map(|path| PathStatus { path: path.into(), status: Some(200), problem: None })
                 .to_vec(),
             version: Some(VersionBody {
-                version: Some("28.5.2".into()),
+                version: Some("29.9.0".into()),
                 api_version: Some("1.51".into()),
                 ..VersionBody::default()
             }),
@@ -222,7 +223,8 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
 }
 
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
-    (rule.check)(&Subject { observation: &observation(), assessment, now: now() })
+    let advisories = Advisories::embedded();
+    (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
 }
 
 /// The violations found; panics where there are none.

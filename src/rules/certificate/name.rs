@@ -138,7 +138,12 @@ mod tests {
     use crate::rules::{Subject, Verdict};
 
     fn asked(observation: &Observation, facts: CertificateFacts) -> Verdict {
-        let subject = Subject { observation, assessment: &with_chain([facts]), now: now() };
+        let subject = Subject {
+            observation,
+            assessment: &with_chain([facts]),
+            advisories: crate::advisories::Advisories::embedded(),
+            now: now(),
+        };
         (CERT_NAME_MISMATCH.check)(&subject)
     }
 
