@@ -25,6 +25,8 @@ EXAMPLES=$BUILT/examples
 . benches/lib/tools.sh
 # shellcheck source=lib/memory.sh
 . benches/lib/memory.sh
+# shellcheck source=lib/rejudge.sh
+. benches/lib/rejudge.sh
 # shellcheck source=lib/sweep.sh
 . benches/lib/sweep.sh
 # shellcheck source=lib/tls.sh
@@ -52,6 +54,6 @@ trap 'stop_fleet; stop_nginx' EXIT
 trap 'exit 130' INT TERM
 
 machine >"$WORK/report.new"
-for comparison in compare_sweeps compare_tls measure_memory; do "$comparison" >>"$WORK/report.new"; done
+for comparison in compare_sweeps compare_tls measure_memory compare_rejudging; do "$comparison" >>"$WORK/report.new"; done
 mv "$WORK/report.new" "$WORK/report.md"
 cat "$WORK/report.md"

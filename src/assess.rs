@@ -4,6 +4,7 @@
 //! conclusion is a value with its reason, or "undetermined" with its reason.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::assess::posture::Posture;
 use crate::certificate::Certificate;
@@ -118,7 +119,8 @@ impl Assessment {
 
     /// The engine's `/version`, by the credentials or a stranger.
     pub fn engine_version(&self) -> Option<&VersionBody> {
-        self.audit.as_ref().and_then(|audit| audit.version.as_ref()).or(self.api.version.as_ref())
+        let audited = self.audit.as_ref().and_then(|audit| audit.version.as_deref());
+        audited.or(self.api.version.as_deref())
     }
 }
 
@@ -136,7 +138,7 @@ pub struct Audit {
     pub status: AuditStatus,
     pub reason: String,
     pub product: Option<Product>,
-    pub version: Option<VersionBody>,
+    pub version: Option<Arc<VersionBody>>,
     pub engine_id: Option<String>,
     pub paths: Vec<PathStatus>,
     pub posture: Option<Posture>,
@@ -177,7 +179,7 @@ pub struct ApiAssessment {
     /// The `Server` header.
     pub server: Option<String>,
     pub paths: Vec<PathStatus>,
-    pub version: Option<VersionBody>,
+    pub version: Option<Arc<VersionBody>>,
     /// How the engine is set up, where its `/info` was read.
     pub posture: Option<Posture>,
     /// Set where containers were asked for and could be listed.

@@ -78,9 +78,9 @@ fn setting(
     match assessment.posture().map(fact) {
         None => Check::new(CheckStatus::Unknown, "the engine's /info was not read"),
         Some(Fact::Known { value, shown_by }) if *value == (wanted == Wanted::On) => {
-            Check::new(CheckStatus::Pass, shown_by)
+            Check::new(CheckStatus::Pass, &**shown_by)
         }
-        Some(Fact::Known { shown_by, .. }) => Check::new(CheckStatus::Fail, shown_by),
+        Some(Fact::Known { shown_by, .. }) => Check::new(CheckStatus::Fail, &**shown_by),
         Some(Fact::Unknown { because }) => Check::new(CheckStatus::Unknown, because),
         Some(Fact::NotApplicable { because }) => Check::new(CheckStatus::NotApplicable, because),
     }
@@ -410,7 +410,9 @@ mod tests {
         let mut assessment = open_plain();
         assert_eq!(of(&assessment).up_to_date.status, CheckStatus::Pass);
         let mut version = |text: &str| {
-            assessment.api.version.as_mut().unwrap().version = Some(text.to_owned());
+            let version = Some(text.to_owned());
+            let body = crate::observation::VersionBody { version, ..Default::default() };
+            assessment.api.version = Some(body.into());
             of(&assessment).up_to_date
         };
         let old = version("20.10.24");

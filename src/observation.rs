@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -308,7 +309,7 @@ pub struct Body {
     /// answered: errors, redirects, pages. Never of `/containers/json`, `/info` or `/networks`.
     pub excerpt: Option<String>,
     /// `/version`, where the body is a JSON object.
-    pub version: Option<Box<VersionBody>>,
+    pub version: Option<Arc<VersionBody>>,
     /// `ID` of `/info`.
     pub engine_id: Option<String>,
     /// `/info`, where the body is a JSON object.

@@ -127,7 +127,7 @@ pub async fn run(
                         debug!(address = %port.address, rtt = ?port.rtt, "open");
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
-                        probes.spawn(async move { Box::new(judge(&observe(endpoint, &probe).await)) });
+                        probes.spawn(async move { Box::new(judge(observe(endpoint, &probe).await)) });
                     }
                     None => drained = true,
                 }
@@ -143,11 +143,11 @@ pub async fn run(
 }
 
 /// The pure half of the pipeline, on one observation.
-pub fn judge(observation: &Observation) -> v1::Endpoint {
+pub fn judge(observation: Observation) -> v1::Endpoint {
     let now = Timestamp::now();
-    let assessment = assess(observation);
-    let judgement = rules::judge(observation, &assessment, Advisories::embedded(), now);
-    let baseline = baseline(observation, &assessment, &judgement.findings);
+    let assessment = assess(&observation);
+    let judgement = rules::judge(&observation, &assessment, Advisories::embedded(), now);
+    let baseline = baseline(&observation, &assessment, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {
         observation,

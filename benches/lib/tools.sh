@@ -9,6 +9,7 @@ install_tools() {
   local packages=()
   type -P time >/dev/null || packages+=(time)
   command -v openssl >/dev/null || packages+=(openssl)
+  command -v jq >/dev/null || packages+=(jq)
   command -v sslscan >/dev/null || packages+=(sslscan)
   command -v nginx >/dev/null || packages+=(nginx-light)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)

@@ -1,5 +1,7 @@
 //! What a stranger may do with the API, and whose API it is.
 
+use std::sync::Arc;
+
 use super::posture::Posture;
 use super::{
     Access, ApiAssessment, Containers, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment,
@@ -46,7 +48,7 @@ pub(super) fn assess(
         DockerApi::NotSeen
     };
     let product = match (&docker, access) {
-        (DockerApi::Seen, _) => Some(product(&answers, version)),
+        (DockerApi::Seen, _) => Some(product(&answers, version.map(Arc::as_ref))),
         // Something guards a door here; what is behind it does not show.
         (_, Access::ClientCertificateRequired | Access::Denied) => Some(Product::Unknown),
         _ => None,
@@ -56,7 +58,11 @@ pub(super) fn assess(
         reason,
         product,
         engine_id: engine_id(&answers, product),
-        intermediary: if seen { intermediary(&answers, version, product) } else { None },
+        intermediary: if seen {
+            intermediary(&answers, version.map(Arc::as_ref), product)
+        } else {
+            None
+        },
         server: answers.server(),
         paths: answers.paths(),
         version: version.cloned(),
@@ -125,8 +131,8 @@ impl<'a> Answers<'a> {
         self.all().any(test)
     }
 
-    pub(super) fn real_version(&self) -> Option<&'a VersionBody> {
-        self.answer(VERSION)?.body.version.as_deref().filter(|version| is_real(version))
+    pub(super) fn real_version(&self) -> Option<&'a Arc<VersionBody>> {
+        self.answer(VERSION)?.body.version.as_ref().filter(|version| is_real(version))
     }
 
     pub(super) fn paths(&self) -> Vec<PathStatus> {

@@ -1,5 +1,7 @@
 //! What the given client certificate brought. It changes nothing of what strangers may do.
 
+use std::sync::Arc;
+
 use super::api::{Answers, engine_id, problems, product, why_denied};
 use super::client_auth::{is_refusal, refuses_without_certificate};
 use super::{Audit, AuditStatus};
@@ -14,7 +16,7 @@ pub(super) fn assess(seen: &AuditObservation) -> Audit {
     };
     let served = status == AuditStatus::Served;
     let version = answers.real_version().filter(|_| served);
-    let product = Some(product(&answers, version));
+    let product = Some(product(&answers, version.map(Arc::as_ref)));
     Audit {
         status,
         reason,

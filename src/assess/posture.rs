@@ -1,6 +1,8 @@
 //! How an engine is set up, from its own `/info` and `/networks`. Each setting is a value with
 //! what shows it, or unknown with the reason.
 
+use std::sync::Arc;
+
 use crate::assess::Product;
 use crate::observation::posture::{InfoBody, NetworksBody};
 
@@ -10,7 +12,7 @@ pub enum Fact<T> {
     Known {
         value: T,
         /// The field that shows it, as sent.
-        shown_by: String,
+        shown_by: Arc<str>,
     },
     Unknown {
         because: String,
@@ -61,15 +63,16 @@ impl Posture {
     /// `networks` is `None` where that path was not answered.
     pub fn new(info: &InfoBody, networks: Option<&NetworksBody>, product: Option<Product>) -> Self {
         let podman = product == Some(Product::Podman);
+        let options = SecurityOptions::of(info);
         let daemon_setting = |fact| if podman { daemonless() } else { fact };
         Self {
             os_type: info.os_type.clone(),
             operating_system: info.operating_system.clone(),
-            rootless: option(info, "rootless"),
+            rootless: options.has("rootless"),
             userns_remap: if podman {
                 not_applicable("Podman maps users for each container, not for the engine")
             } else {
-                option(info, "userns")
+                options.has("userns")
             },
             icc: if podman {
                 not_applicable("Podman's networks have no such option")
@@ -78,9 +81,9 @@ impl Posture {
             } else {
                 icc(networks)
             },
-            seccomp: seccomp(info),
-            mandatory_access_control: mandatory_access_control(info),
-            no_new_privileges: daemon_setting(no_new_privileges(info)),
+            seccomp: options.seccomp(),
+            mandatory_access_control: options.mandatory_access_control(),
+            no_new_privileges: daemon_setting(options.no_new_privileges()),
             live_restore: daemon_setting(field("LiveRestoreEnabled", info.live_restore)),
             experimental: daemon_setting(field("ExperimentalBuild", info.experimental)),
             authorization_plugins: if podman {
@@ -99,58 +102,73 @@ impl Posture {
     }
 }
 
-/// A named entry of `SecurityOptions`, whose absence there is an answer too.
-fn option(info: &InfoBody, name: &str) -> Fact<bool> {
-    if is_windows(info) {
-        return not_applicable("Windows containers are kept apart in another way");
-    }
-    match &info.security_options {
-        Some(options) => known(has_option(options, name).is_some(), security_options(options)),
-        None => unknown("/info has no SecurityOptions: the engine is older than they are"),
-    }
+/// `SecurityOptions`, and what shows all that is read from them.
+struct SecurityOptions<'a> {
+    info: &'a InfoBody,
+    shown_by: Arc<str>,
 }
 
-/// The entry by its name: `name=seccomp,profile=default`, or plain `seccomp` before API 1.25.
-fn has_option<'a>(options: &'a [String], name: &str) -> Option<&'a str> {
-    options.iter().map(String::as_str).find(|entry| {
-        let first = entry.split(',').next().unwrap_or_default();
-        first.strip_prefix("name=").unwrap_or(first) == name
-    })
-}
-
-fn seccomp(info: &InfoBody) -> Fact<bool> {
-    match (option(info, "seccomp"), &info.security_options) {
-        (Fact::Known { shown_by, value: true }, Some(options)) => {
-            let entry = has_option(options, "seccomp").unwrap_or_default();
-            let confined = !entry.split(',').any(|part| part == "profile=unconfined");
-            Fact::Known { value: confined, shown_by }
-        }
-        (fact, _) => fact,
+impl<'a> SecurityOptions<'a> {
+    fn of(info: &'a InfoBody) -> Self {
+        let shown = info.security_options.as_deref().map(|options| some(options, " "));
+        let shown_by = format!("SecurityOptions is [{}]", shown.unwrap_or_default()).into();
+        Self { info, shown_by }
     }
-}
 
-fn mandatory_access_control(info: &InfoBody) -> Fact<bool> {
-    match (option(info, "apparmor"), option(info, "selinux")) {
-        (Fact::Known { value: apparmor, shown_by }, Fact::Known { value: selinux, .. }) => {
-            Fact::Known { value: apparmor || selinux, shown_by }
+    /// A named entry, whose absence is an answer too.
+    fn has(&self, name: &str) -> Fact<bool> {
+        if is_windows(self.info) {
+            return not_applicable("Windows containers are kept apart in another way");
         }
-        (fact, _) => fact,
+        match self.info.security_options {
+            Some(_) => known(self.entry(name).is_some(), Arc::clone(&self.shown_by)),
+            None => unknown("/info has no SecurityOptions: the engine is older than they are"),
+        }
     }
-}
 
-fn no_new_privileges(info: &InfoBody) -> Fact<bool> {
-    let major = info
-        .server_version
-        .as_deref()
-        .and_then(|version| version.trim_start_matches('v').split('.').next()?.parse::<u64>().ok());
-    match (option(info, "no-new-privileges"), major) {
-        (Fact::Known { value: false, .. }, Some(major)) if major < REPORTS_NO_NEW_PRIVILEGES => {
-            unknown("engines before 24.0 do not say")
+    /// The entry by its name: `name=seccomp,profile=default`, or plain `seccomp` before API 1.25.
+    fn entry(&self, name: &str) -> Option<&'a str> {
+        let options = self.info.security_options.as_deref().unwrap_or_default();
+        options.iter().map(String::as_str).find(|entry| {
+            let first = entry.split(',').next().unwrap_or_default();
+            first.strip_prefix("name=").unwrap_or(first) == name
+        })
+    }
+
+    fn seccomp(&self) -> Fact<bool> {
+        match (self.has("seccomp"), self.entry("seccomp")) {
+            (Fact::Known { shown_by, .. }, Some(entry)) => {
+                let confined = !entry.split(',').any(|part| part == "profile=unconfined");
+                Fact::Known { value: confined, shown_by }
+            }
+            (fact, _) => fact,
         }
-        (Fact::Known { value: false, .. }, None) => {
-            unknown("engines before 24.0 do not say, and this one's version cannot be read")
+    }
+
+    fn mandatory_access_control(&self) -> Fact<bool> {
+        match (self.has("apparmor"), self.has("selinux")) {
+            (Fact::Known { value: apparmor, shown_by }, Fact::Known { value: selinux, .. }) => {
+                Fact::Known { value: apparmor || selinux, shown_by }
+            }
+            (fact, _) => fact,
         }
-        (fact, _) => fact,
+    }
+
+    fn no_new_privileges(&self) -> Fact<bool> {
+        let major = self.info.server_version.as_deref().and_then(|version| {
+            version.trim_start_matches('v').split('.').next()?.parse::<u64>().ok()
+        });
+        match (self.has("no-new-privileges"), major) {
+            (Fact::Known { value: false, .. }, Some(major))
+                if major < REPORTS_NO_NEW_PRIVILEGES =>
+            {
+                unknown("engines before 24.0 do not say")
+            }
+            (Fact::Known { value: false, .. }, None) => {
+                unknown("engines before 24.0 do not say, and this one's version cannot be read")
+            }
+            (fact, _) => fact,
+        }
     }
 }
 
@@ -227,7 +245,7 @@ fn unencrypted_overlays(networks: Option<&NetworksBody>) -> Fact<Vec<String>> {
         })
         .map(|network| network.name.clone().unwrap_or_else(|| "without a name".to_owned()))
         .collect();
-    known(names, "the overlay networks of /networks and their \"encrypted\" option".to_owned())
+    known(names, "the overlay networks of /networks and their \"encrypted\" option")
 }
 
 fn is_windows(info: &InfoBody) -> bool {
@@ -248,10 +266,6 @@ fn list(name: &str, value: Option<&Vec<String>>) -> Fact<Vec<String>> {
     }
 }
 
-fn security_options(options: &[String]) -> String {
-    format!("SecurityOptions is [{}]", some(options, " "))
-}
-
 /// Enough of a list for evidence.
 fn some(entries: &[String], separator: &str) -> String {
     const SHOWN: usize = 12;
@@ -262,8 +276,8 @@ fn some(entries: &[String], separator: &str) -> String {
     text
 }
 
-fn known<T>(value: T, shown_by: String) -> Fact<T> {
-    Fact::Known { value, shown_by }
+fn known<T>(value: T, shown_by: impl Into<Arc<str>>) -> Fact<T> {
+    Fact::Known { value, shown_by: shown_by.into() }
 }
 
 fn unknown<T>(because: &str) -> Fact<T> {

@@ -48,7 +48,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(&observation);
+        let mut endpoint = scan::judge(observation);
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);

@@ -32,8 +32,6 @@ pub struct InfoBody {
     pub containers: Option<u64>,
     pub containers_running: Option<u64>,
     pub images: Option<u64>,
-    /// The engine's own warnings about its settings.
-    pub warnings: Option<Vec<String>>,
 }
 
 /// Of `/info`'s `Swarm`; the join tokens are elsewhere and are never asked for.

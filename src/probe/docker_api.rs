@@ -4,6 +4,7 @@
 //! API is open is for `assess` to say.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -191,7 +192,7 @@ fn keep_json(path: &str, bytes: &[u8], depth: Depth, body: &mut Body) {
     }
     let Some(value) = small_json(bytes) else { return };
     match path {
-        VERSION if value.is_object() => body.version = Some(Box::new(version_body(&value))),
+        VERSION if value.is_object() => body.version = Some(Arc::new(version_body(&value))),
         INFO if value.is_object() => {
             body.engine_id = text_at(&value, "ID");
             body.info = (depth != Depth::Version).then(|| Box::new(posture::info(&value)));

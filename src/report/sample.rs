@@ -135,7 +135,7 @@ fn open_assessment() -> Assessment {
             engine_id: Some("5b1f".into()),
             server: Some("Docker/28.5.2 (linux)".into()),
             paths: vec![path("/version", 200), path("/info", 200)],
-            version: Some(version_body()),
+            version: Some(version_body().into()),
             ..api(Access::Open, DockerApi::Seen, "all four read-only paths answered 200")
         },
         tls: None,
@@ -209,7 +209,7 @@ fn mutual_tls() -> v1::Endpoint {
         audit: Some(Audit {
             status: AuditStatus::Served,
             reason: "the four read-only paths all answered 200 to the certificate".into(),
-            version: Some(version_body()),
+            version: Some(version_body().into()),
             engine_id: Some("7c2e".into()),
             paths: vec![path("/version", 200), path("/info", 200)],
             product: None,

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -214,7 +215,7 @@ pub struct Api {
     pub server: Option<String>,
     pub paths: Vec<PathStatus>,
     /// The answer to `/version`.
-    pub version: Option<VersionBody>,
+    pub version: Option<Arc<VersionBody>>,
     /// How the engine is set up; null where its `/info` was not read.
     pub posture: Option<Posture>,
     /// Null unless containers were asked for and could be listed.
@@ -229,7 +230,7 @@ pub struct Audit {
     pub status: AuditStatus,
     pub reason: String,
     /// The answer to `/version`.
-    pub version: Option<VersionBody>,
+    pub version: Option<Arc<VersionBody>>,
     pub engine_id: Option<String>,
     pub paths: Vec<PathStatus>,
     pub product: Option<Product>,

@@ -60,11 +60,14 @@ pub(crate) fn open_plain() -> Assessment {
             paths: paths
                 .map(|path| PathStatus { path: path.into(), status: Some(200), problem: None })
                 .to_vec(),
-            version: Some(VersionBody {
-                version: Some("29.9.0".into()),
-                api_version: Some("1.51".into()),
-                ..VersionBody::default()
-            }),
+            version: Some(
+                VersionBody {
+                    version: Some("29.9.0".into()),
+                    api_version: Some("1.51".into()),
+                    ..VersionBody::default()
+                }
+                .into(),
+            ),
             posture: None,
             containers: None,
         },

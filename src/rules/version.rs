@@ -218,11 +218,12 @@ mod tests {
             git_commit: None,
         });
         let mut assessment = open_plain();
-        assessment.api.version = Some(VersionBody {
+        let body = VersionBody {
             version: Some(version.to_owned()),
             components: components.collect(),
             ..VersionBody::default()
-        });
+        };
+        assessment.api.version = Some(body.into());
         assessment
     }
 

@@ -5,7 +5,7 @@ use crate::observation::{Exchange, OBSERVATION_VERSION, PlainConnection};
 use crate::sweep::Counts;
 
 fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
-    judge(&Observation {
+    judge(Observation {
         version: OBSERVATION_VERSION,
         endpoint: Endpoint {
             address: [198, 18, 7, last].into(),

@@ -21,7 +21,7 @@ fn object(text: &str) -> Body {
 }
 
 fn version(version: VersionBody) -> Body {
-    Body { json: JsonShape::Object, version: Some(Box::new(version)), ..Body::default() }
+    Body { json: JsonShape::Object, version: Some(version.into()), ..Body::default() }
 }
 
 fn engine() -> VersionBody {

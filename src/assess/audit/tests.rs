@@ -36,8 +36,7 @@ fn version() -> Exchange {
         git_commit: Some("abc".into()),
         ..VersionBody::default()
     };
-    let body =
-        Body { json: JsonShape::Object, version: Some(Box::new(version)), ..Body::default() };
+    let body = Body { json: JsonShape::Object, version: Some(version.into()), ..Body::default() };
     answered("/version", 200, body)
 }
 

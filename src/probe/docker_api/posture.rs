@@ -37,7 +37,6 @@ pub(super) fn info(value: &Value) -> InfoBody {
         containers: number(value, "Containers"),
         containers_running: number(value, "ContainersRunning"),
         images: number(value, "Images"),
-        warnings: value.get("Warnings").and_then(texts),
     }
 }
 

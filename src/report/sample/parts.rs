@@ -39,7 +39,7 @@ pub fn build(
         audit: None,
     };
     v1::Endpoint::new(v1::Judged {
-        observation: &observation,
+        observation: observation,
         assessment: &assessment,
         judgement: &judgement,
         baseline: &baseline(),
@@ -97,7 +97,7 @@ pub fn plain(answers: &[(&str, u16)]) -> Connection {
             body: Body {
                 bytes: 900,
                 json: JsonShape::Object,
-                version: (*path == "/version").then(|| Box::new(version_body())),
+                version: (*path == "/version").then(|| version_body().into()),
                 ..Body::default()
             },
         })),

@@ -17,9 +17,9 @@ use crate::observation::{self, Observation};
 use crate::rules::{self, Judgement};
 
 /// All that is known of one endpoint when it is reported.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Judged<'a> {
-    pub observation: &'a Observation,
+    pub observation: Observation,
     pub assessment: &'a Assessment,
     pub judgement: &'a Judgement,
     pub baseline: &'a baseline::Baseline,
@@ -55,7 +55,7 @@ impl Endpoint {
                     reason: reason.clone(),
                 })
                 .collect(),
-            observation: observation.clone(),
+            observation,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! An engine's settings as the report says them.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub struct Posture {
 pub struct Setting<T> {
     pub status: SettingStatus,
     pub value: Option<T>,
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,12 +85,14 @@ impl<T> Setting<T> {
     fn from_fact<F>(fact: &Fact<F>, convert: impl Fn(&F) -> T) -> Self {
         let (status, value, reason) = match fact {
             Fact::Known { value, shown_by } => {
-                (SettingStatus::Known, Some(convert(value)), shown_by)
+                (SettingStatus::Known, Some(convert(value)), Arc::clone(shown_by))
             }
-            Fact::Unknown { because } => (SettingStatus::Unknown, None, because),
-            Fact::NotApplicable { because } => (SettingStatus::NotApplicable, None, because),
+            Fact::Unknown { because } => (SettingStatus::Unknown, None, because.as_str().into()),
+            Fact::NotApplicable { because } => {
+                (SettingStatus::NotApplicable, None, because.as_str().into())
+            }
         };
-        Self { status, value, reason: reason.clone() }
+        Self { status, value, reason }
     }
 }
 
