@@ -10,6 +10,7 @@ apt_install() (
   [ "$(id -u)" -eq 0 ] || { echo "missing: $*; as root: $fix" >&2; exit 1; }
   echo "installing: $*" >&2
   log=$(mktemp)
+  # shellcheck disable=SC2317 # the trap calls it
   put_back() {
     rm -f "$log" "$policy"
     if [ -n "$saved" ]; then mv "$saved" "$policy"; fi

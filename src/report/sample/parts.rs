@@ -39,7 +39,7 @@ pub fn build(
         audit: None,
     };
     v1::Endpoint::new(v1::Judged {
-        observation: observation,
+        observation,
         assessment: &assessment,
         judgement: &judgement,
         baseline: &baseline(),
