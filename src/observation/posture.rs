@@ -24,11 +24,6 @@ pub struct InfoBody {
     pub swarm: Option<SwarmBody>,
     /// A remapped engine appends the range to it, as `/var/lib/docker/100000.100000`.
     pub docker_root_dir: Option<String>,
-    pub cgroup_version: Option<String>,
-    pub default_runtime: Option<String>,
-    pub logging_driver: Option<String>,
-    pub containerd_commit: Option<String>,
-    pub runc_commit: Option<String>,
     pub containers: Option<u64>,
     pub containers_running: Option<u64>,
     pub images: Option<u64>,

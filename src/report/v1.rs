@@ -23,10 +23,12 @@ use crate::observation::{Observation, TlsVersion, VersionBody};
 
 mod convert;
 mod posture;
+mod references;
 mod summary;
 
 pub use convert::Judged;
 pub use posture::{Containers, Posture, Setting};
+pub use references::References;
 pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
 
 /// Text that is the program's own, or was read from a report. Every finding of a rule shares its
@@ -522,7 +524,7 @@ pub struct Finding {
     pub title: Text,
     pub evidence: String,
     pub remediation: Text,
-    pub references: Vec<Text>,
+    pub references: References,
     /// Null: not suppressed.
     pub suppressed: Reserved,
 }

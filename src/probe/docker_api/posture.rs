@@ -12,7 +12,6 @@ const MAX_LIST: usize = 64;
 
 pub(super) fn info(value: &Value) -> InfoBody {
     let text = |name: &str| text_at(value, name);
-    let commit = |name: &str| value.get(name).and_then(|commit| text_at(commit, "ID"));
     InfoBody {
         name: text("Name"),
         server_version: text("ServerVersion"),
@@ -29,11 +28,6 @@ pub(super) fn info(value: &Value) -> InfoBody {
         insecure_registries: value.get("RegistryConfig").and_then(insecure_registries),
         swarm: value.get("Swarm").filter(|swarm| swarm.is_object()).map(swarm),
         docker_root_dir: text("DockerRootDir"),
-        cgroup_version: text("CgroupVersion"),
-        default_runtime: text("DefaultRuntime"),
-        logging_driver: text("LoggingDriver"),
-        containerd_commit: commit("ContainerdCommit"),
-        runc_commit: commit("RuncCommit"),
         containers: number(value, "Containers"),
         containers_running: number(value, "ContainersRunning"),
         images: number(value, "Images"),

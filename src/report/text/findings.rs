@@ -84,8 +84,8 @@ impl<'a> Group<'a> {
     fn add(&mut self, finding: &'a v1::Finding, endpoints: &[String]) {
         self.cases.add((&finding.evidence, finding.subject.as_deref()), endpoints);
         self.remedies.add(&finding.remediation, endpoints);
-        for reference in &finding.references {
-            if !self.references.contains(&reference.as_ref()) {
+        for reference in finding.references.iter() {
+            if !self.references.contains(&reference) {
                 self.references.push(reference);
             }
         }

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::{
     Access, Answer, Api, Audit, AuditStatus, Baseline, Certificate, Chain, Check, CheckStatus,
     ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
-    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, SelfSignature,
-    SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule, UnparsableCertificate,
-    Verified, VersionSupport,
+    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, References,
+    SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule,
+    UnparsableCertificate, Verified, VersionSupport,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -306,7 +306,7 @@ impl From<&finding::Finding> for Finding {
             title: finding.title.into(),
             evidence: finding.evidence.clone(),
             remediation: finding.remediation.clone(),
-            references: finding.references.iter().copied().map(Text::Borrowed).collect(),
+            references: References::OfRule(finding.references),
             suppressed: None,
         }
     }
