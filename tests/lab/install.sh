@@ -10,22 +10,31 @@ set -euo pipefail
 declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
   [sshd]=openssh-server [openssl]=openssl [python3]=python3 [java]=default-jdk-headless
-  [curl]=curl
+  [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
   podman-restart.service podman-auto-update.service podman-auto-update.timer
   nginx.service haproxy.service ssh.service ssh.socket)
+# servers/settings.sh says what for. Its subordinate numbers are a free range of /etc/subuid and /etc/subgid.
+LAB_USER=docksweep-lab
 POLICY=/usr/sbin/policy-rc.d
 PATH=$PATH:/usr/sbin:/sbin
 
-missing=()
+missing=() packages=()
 for program in "${!PACKAGE_OF[@]}"; do
-  command -v "$program" >/dev/null || missing+=("${PACKAGE_OF[$program]}")
+  command -v "$program" >/dev/null || packages+=("${PACKAGE_OF[$program]}")
 done
+missing=("${packages[@]}")
+id "$LAB_USER" >/dev/null 2>&1 || missing+=("the user $LAB_USER")
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 [ "$(id -u)" -eq 0 ] || { echo "install.sh: missing ${missing[*]}; run as root" >&2; exit 1; }
-command -v apt-get >/dev/null || { echo "install.sh: missing ${missing[*]}, and no apt-get here" >&2; exit 1; }
+if ! id "$LAB_USER" >/dev/null 2>&1; then
+  useradd --system --user-group --add-subids-for-system --no-create-home --home-dir /nonexistent \
+    --shell /usr/sbin/nologin "$LAB_USER"
+fi
+[ ${#packages[@]} -gt 0 ] || exit 0
+command -v apt-get >/dev/null || { echo "install.sh: missing ${packages[*]}, and no apt-get here" >&2; exit 1; }
 
 # Services that were there before are the machine's own: they stay as they are.
 new_services=()
@@ -48,9 +57,9 @@ printf '#!/bin/sh\nexit 101\n' >"$POLICY"
 chmod 755 "$POLICY"
 
 log=$(mktemp)
-echo "installing: ${missing[*]}" >&2
+echo "installing: ${packages[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
-if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+if ! { apt-get -q update && apt-get -qy install --no-install-recommends "${packages[@]}"; } >"$log" 2>&1; then
   echo "install.sh: apt-get failed; the end of its output:" >&2
   tail -n 20 "$log" >&2
   exit 1

@@ -95,8 +95,7 @@ our_processes() {
     { pid = $1; sub(/^.*\) /, ""); if ($1 != "Z" && index(sessions, " " $4 " ")) print pid, $4 }'
   # The containerd of a dockerd is in a session of its own. It ends with its dockerd, or should.
   for file in "$RUN"/*/containerd/containerd.pid; do
-    [ -e "$file" ] || continue
-    pid=$(cat "$file")
+    pid=$(cat "$file" 2>/dev/null) || continue
     if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q -- "--config $RUN/"; then echo "$pid $pid"; fi
   done
 }

@@ -1,4 +1,4 @@
-"""A Docker authorization plugin: authz_plugin.py deny-all|version-only SOCKET."""
+"""A Docker authorization plugin: authz_plugin.py deny-all|version-only|allow-all SOCKET."""
 
 import json
 import re
@@ -7,7 +7,8 @@ import sys
 from http.server import BaseHTTPRequestHandler
 
 policy, path = sys.argv[1:]
-ALLOWED = re.compile(r"^(/v[0-9.]+)?/(_ping|version)$") if policy == "version-only" else re.compile("(?!)")
+POLICIES = {"deny-all": r"(?!)", "version-only": r"^(/v[0-9.]+)?/(_ping|version)$", "allow-all": r""}
+ALLOWED = re.compile(POLICIES[policy])
 
 
 class Plugin(BaseHTTPRequestHandler):

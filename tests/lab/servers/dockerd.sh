@@ -10,13 +10,18 @@ dockerd_certificates() {
 
 # daemon NAME OPTIONS...
 daemon() {
-  local name=$1; shift
-  mkdir -p "$RUN/$name" "$DATA/$name"
+  local command
+  daemon_command "$1"
+  start "$1" "${command[@]}" --bridge=none "${@:2}"
+}
+
+# Sets the caller's $command to what starts a daemon of that name. What is lacking is a bridge, or --bridge=none.
+daemon_command() {
+  mkdir -p "$RUN/$1" "$DATA/$1"
   # The key is the engine's identity; by default all daemons of a machine would share one in /etc/docker.
-  echo "{\"deprecated-key-path\": \"$DATA/$name/key.json\"}" >"$CONF/$name.json"
-  start "$name" dockerd --config-file "$CONF/$name.json" --data-root "$DATA/$name" --exec-root "$RUN/$name" \
-    --pidfile "$RUN/$name.pid" --bridge=none --iptables=false --ip-forward=false --ip-masq=false \
-    --storage-driver=vfs "$@"
+  echo "{\"deprecated-key-path\": \"$DATA/$1/key.json\"}" >"$CONF/$1.json"
+  command=(dockerd --config-file "$CONF/$1.json" --data-root "$DATA/$1" --exec-root "$RUN/$1" --pidfile "$RUN/$1.pid"
+    --iptables=false --ip-forward=false --ip-masq=false --storage-driver=vfs)
 }
 
 dockerd_start() {
