@@ -11,6 +11,7 @@
 mod audit;
 mod cli;
 mod hostile;
+mod hostile_engine;
 mod imports;
 mod mutual_tls;
 mod recorded;

@@ -234,7 +234,7 @@ fn swarm(info: &InfoBody) -> Fact<Swarm> {
 
 fn unencrypted_overlays(networks: Option<&NetworksBody>) -> Fact<Vec<String>> {
     let Some(networks) = networks else { return unknown("/networks was not answered") };
-    let names = networks
+    let names: Vec<String> = networks
         .networks
         .iter()
         // The ingress network carries what comes from outside, and cannot be told to encrypt.
@@ -245,6 +245,9 @@ fn unencrypted_overlays(networks: Option<&NetworksBody>) -> Fact<Vec<String>> {
         })
         .map(|network| network.name.clone().unwrap_or_else(|| "without a name".to_owned()))
         .collect();
+    if names.is_empty() && networks.total > networks.networks.len() {
+        return unknown("there are more networks than were looked at");
+    }
     known(names, "the overlay networks of /networks and their \"encrypted\" option")
 }
 

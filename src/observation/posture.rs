@@ -52,7 +52,7 @@ pub struct SwarmBody {
 pub struct NetworksBody {
     /// How many there are.
     pub total: usize,
-    /// The first of each kind that says something, at most `MAX`.
+    /// At most `MAX`, first those that settings are read from: the default bridge and overlays.
     pub networks: Vec<NetworkBody>,
 }
 

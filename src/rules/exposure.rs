@@ -292,7 +292,8 @@ fn exposed(subject: &Subject<'_>) -> Verdict {
                 .severity(Severity::Info),
         ]),
         (DockerApi::Seen, None) => {
-            Verdict::found(format!("{}. {}.", identity(assessment), sentence(&api.reason)))
+            let reason = sentence(&api.reason);
+            Verdict::found(format!("{}. Seen by a stranger: {reason}.", identity(assessment)))
         }
         (DockerApi::Probable(because), Some(auth)) => Verdict::Found(vec![
             Violation::new(format!("Probably Docker: {because}. {}", behind(&auth.reason)))
