@@ -9,14 +9,17 @@ help: ## list the targets
 demo: ## scan a small fleet served in this process; report on screen and in target/demo/
 	cargo run --quiet --locked --example demo
 
-test: lab-install ## install what the lab needs, start real servers, run every test
+test: lab-install ## install what the lab needs, start real servers, run every test, in both builds
 	tests/lab/lab.sh up
-	status=0; DOCKSWEEP_LAB=up cargo test --locked || status=$$?; \
+	status=0; \
+	{ DOCKSWEEP_LAB=up cargo test --locked && \
+	  DOCKSWEEP_LAB=up cargo test --locked --features legacy-tls --lib --test suite -- legacy truth; } || status=$$?; \
 	tests/lab/lab.sh down; exit $$status
 
 lint: ## formatting, clippy with warnings as errors, docs, shell scripts
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features legacy-tls -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
 	benches/check-scripts.sh
 

@@ -30,6 +30,8 @@ pub mod docker_api;
 pub mod handshake;
 mod hello_plan;
 pub mod http;
+#[cfg(feature = "legacy-tls")]
+mod legacy;
 pub mod server_flight;
 pub mod stream;
 
@@ -137,10 +139,14 @@ impl<'a> Probe<'a> {
         };
         let (tls, plain) = if tls_first { (Some(first), second) } else { (second, Some(first)) };
         match (tls, plain) {
-            (Some(Heard::Yes), _) => self.hellos().await,
             // A server that drops our full handshake may still answer a small hello.
-            (Some(Heard::Dropped), Some(Heard::Dropped | Heard::Unclear))
-            | (Some(Heard::Silence), Some(Heard::Unclear)) => self.hellos().await,
+            (Some(Heard::Yes), _)
+            | (Some(Heard::Dropped), Some(Heard::Dropped | Heard::Unclear))
+            | (Some(Heard::Silence), Some(Heard::Unclear)) => {
+                self.hellos().await;
+                #[cfg(feature = "legacy-tls")]
+                self.legacy().await;
+            }
             _ => {}
         }
     }
@@ -227,6 +233,33 @@ impl<'a> Probe<'a> {
             }
         }
         heard
+    }
+
+    /// Requests to a server that only OpenSSL can speak to.
+    #[cfg(feature = "legacy-tls")]
+    async fn legacy(&mut self) {
+        while let Some(version) = legacy::next_version(&self.connections) {
+            let mut asked: Vec<Exchange> = Vec::new();
+            while self.in_time() && self.next_path(&asked, Cost::Connection).is_some() {
+                let before = asked.len();
+                let Ok(stream) = self.dial(self.patience(&asked)).await else { return };
+                let store = &mut self.certificates;
+                let (mut seen, tls) =
+                    legacy::shake_hands(stream, version, &self.endpoint, store).await;
+                if let Some(tls) = tls {
+                    self.converse(tls, &mut asked).await;
+                }
+                seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
+                let stuck = seen.exchanges.is_empty();
+                self.record(Connection::Tls(seen));
+                if stuck {
+                    break;
+                }
+            }
+            if !self.in_time() {
+                return;
+            }
+        }
     }
 
     /// Asks again with the certificate, on connections of its own. Nobody is shown it whose chain

@@ -25,6 +25,17 @@ fn the_truth_table_holds() {
         wrong
             .extend(differences(&server["expect"], endpoint).map(|text| format!("{name}: {text}")));
     }
+    for endpoint in report["endpoints"].as_array().unwrap() {
+        // Where the one build cannot go on, it names the one that can.
+        let old_tls_only = endpoint["tls"]["versions"].as_object().is_some_and(|versions| {
+            ["SSLv3", "TLSv1.0", "TLSv1.1"].iter().any(|v| versions[*v]["status"] == "accepted")
+        });
+        if old_tls_only && endpoint["api"]["access"] == "undetermined" {
+            let reason = endpoint["api"]["reason"].as_str().unwrap();
+            assert!(!cfg!(feature = "legacy-tls"), "{}: {reason}", endpoint["id"]);
+            assert!(reason.contains("legacy-tls"), "{}: {reason}", endpoint["id"]);
+        }
+    }
     assert_eq!(report["endpoints"].as_array().unwrap().len(), truth.len(), "no more, no less");
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -93,7 +104,17 @@ pub fn running_lab() -> Option<Vec<Value>> {
         return None;
     }
     let table: PathBuf = root.join("tests/lab/truth.json");
-    let truth: Vec<Value> = serde_json::from_slice(&std::fs::read(table).unwrap()).unwrap();
+    let mut truth: Vec<Value> = serde_json::from_slice(&std::fs::read(table).unwrap()).unwrap();
+    if cfg!(feature = "legacy-tls") {
+        for server in &mut truth {
+            let Some(seen_by_it) = server["expect"].get("with_legacy_tls").cloned() else {
+                continue;
+            };
+            for (key, value) in seen_by_it.as_object().unwrap() {
+                server["expect"][key] = value.clone();
+            }
+        }
+    }
     let ipv6 = std::net::TcpListener::bind("[::1]:0").is_ok();
     if !ipv6 {
         let _ = writeln!(std::io::stderr(), "SKIPPED the lab's IPv6 servers: no ::1 here");

@@ -7,10 +7,10 @@ use super::{
     Access, ApiAssessment, Containers, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment,
     Transport, plain_exchanges, tls_exchanges,
 };
-use crate::observation::versions::describe;
+use crate::observation::versions::{Settled, describe, settle};
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HttpAnswer, JsonShape, Observation, StreamEnd,
-    VersionBody,
+    TlsVersion, VersionBody,
 };
 
 const VERSION: &str = "/version";
@@ -349,15 +349,7 @@ fn unasked(observation: &Observation, transport: Transport) -> (Access, String) 
         _ => None,
     });
     match (transport, handshake_end) {
-        (Transport::Tls, end) => {
-            let how = end.map_or_else(|| "it did not complete".to_owned(), describe);
-            (
-                Access::Undetermined,
-                format!(
-                    "the TLS handshake of this build could not be finished ({how}), so no request was sent"
-                ),
-            )
-        }
+        (Transport::Tls, end) => (Access::Undetermined, unfinished(observation, end)),
         (_, Some(end @ StreamEnd::OtherProtocol { .. })) => {
             (Access::NotDocker, format!("it speaks {}", describe(end)))
         }
@@ -367,6 +359,33 @@ fn unasked(observation: &Observation, transport: Transport) -> (Access, String) 
             (Access::Undetermined, how)
         }
     }
+}
+
+/// Why no handshake with a TLS server was finished.
+fn unfinished(observation: &Observation, end: Option<&StreamEnd>) -> String {
+    let how = end.map_or_else(|| "it did not complete".to_owned(), describe);
+    let legacy = observation.connections.iter().rev().find_map(|connection| match connection {
+        // rustls offers two versions; one alone was OpenSSL's.
+        Connection::Tls(tls) => match tls.offered.as_slice() {
+            [version] => Some((version, tls.handshake_end.as_ref()?)),
+            _ => None,
+        },
+        _ => None,
+    });
+    if let Some((version, end)) = legacy {
+        return format!(
+            "no TLS handshake could be finished, neither a modern one ({how}) nor one of {version} \
+             ({}), so no request was sent",
+            describe(end)
+        );
+    }
+    let old = settle(&observation.connections).into_iter().any(|(version, settled)| {
+        version < TlsVersion::Tls13 && matches!(settled, Settled::Accepted(_))
+    });
+    let advice = if old { "; a build with the feature legacy-tls may finish it" } else { "" };
+    format!(
+        "the TLS handshake of this build could not be finished ({how}), so no request was sent{advice}"
+    )
 }
 
 fn path_status(exchange: &Exchange) -> PathStatus {

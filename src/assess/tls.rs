@@ -27,11 +27,14 @@ pub(super) fn assess(observation: &Observation) -> TlsAssessment {
     }
 }
 
+/// The first that completed, else the first.
 pub(super) fn first_handshake(observation: &Observation) -> Option<&TlsConnection> {
-    observation.connections.iter().find_map(|connection| match connection {
+    let mut handshakes = observation.connections.iter().filter_map(|connection| match connection {
         Connection::Tls(tls) => Some(tls),
         _ => None,
-    })
+    });
+    let first = handshakes.clone().next();
+    handshakes.find(|tls| tls.handshake_end.is_none()).or(first)
 }
 
 fn support(settled: Settled) -> VersionSupport {

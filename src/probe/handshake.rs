@@ -19,8 +19,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::certificate::{Certificate, KeyAlgorithm};
 use crate::observation::{
-    CertificateRequest, Der, Endpoint, HelloAnswer, KeyPossession, Negotiated, StreamEnd,
-    TlsConnection, TlsVersion,
+    CertificateRequest, Der, Endpoint, HelloAnswer, KeyPossession, Negotiated, ServerHelloFlight,
+    StreamEnd, TlsConnection, TlsVersion,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::http::FIRST_BYTES;
@@ -28,7 +28,7 @@ use crate::probe::server_flight::{FlightReader, looks_like_tls};
 use crate::probe::stream::{CapReached, PatientStream, stream_end};
 
 /// What a peer may send before the handshake is over.
-const MAX_FLIGHT: u64 = 256 * 1024;
+pub(super) const MAX_FLIGHT: u64 = 256 * 1024;
 
 /// Shakes hands over `stream`. The stream comes back only when the handshake completed.
 pub async fn shake_hands(
@@ -84,7 +84,8 @@ pub fn unconnected(end: StreamEnd) -> TlsConnection {
     TlsConnection { handshake_end: Some(end), ..nothing_seen() }
 }
 
-fn nothing_seen() -> TlsConnection {
+/// The record of a handshake before its first byte.
+pub(super) fn nothing_seen() -> TlsConnection {
     TlsConnection {
         offered: vec![TlsVersion::Tls13, TlsVersion::Tls12],
         negotiated: None,
@@ -98,6 +99,10 @@ fn nothing_seen() -> TlsConnection {
 
 /// The TLS alert inside a stream error, if that is what ended the stream.
 pub fn alert_of(error: &io::Error) -> Option<StreamEnd> {
+    #[cfg(feature = "legacy-tls")]
+    if let Some(alert) = super::legacy::alert_of(error) {
+        return Some(alert);
+    }
     match rustls_error(error)? {
         // rustls does not keep the level; an alert that ends a stream is fatal (RFC 8446, 6.2).
         Error::AlertReceived(description) => {
@@ -111,7 +116,8 @@ fn rustls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref::<Error>()
 }
 
-fn handshake_end(error: &io::Error, stream: &PatientStream) -> StreamEnd {
+/// Why a handshake over `stream` failed.
+pub(super) fn handshake_end(error: &io::Error, stream: &PatientStream) -> StreamEnd {
     if let Some(alert) = alert_of(error) {
         return alert;
     }
@@ -122,6 +128,10 @@ fn handshake_end(error: &io::Error, stream: &PatientStream) -> StreamEnd {
     if !opening.is_empty() && !looks_like_tls(opening) {
         let first_bytes = Der(opening.iter().copied().take(FIRST_BYTES).collect());
         return StreamEnd::OtherProtocol { first_bytes };
+    }
+    #[cfg(feature = "legacy-tls")]
+    if let Some(reason) = super::legacy::objection(error) {
+        return StreamEnd::Incompatible { reason };
     }
     match rustls_error(error) {
         Some(
@@ -164,6 +174,11 @@ fn chosen(opening: &[u8]) -> Option<Negotiated> {
     let mut reader = FlightReader::new();
     reader.feed(opening, &mut CertificateStore::new());
     let HelloAnswer::ServerHello(flight) = reader.into_answer() else { return None };
+    negotiated_by(&flight)
+}
+
+/// What a ServerHello chose.
+pub(super) fn negotiated_by(flight: &ServerHelloFlight) -> Option<Negotiated> {
     Some(Negotiated {
         version: TlsVersion::from_wire(flight.version)?,
         cipher_suite: cipher_suite_name(flight.cipher_suite),
