@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use docksweep::advisories::Advisories;
 use docksweep::assess::{Access, Answer, Assessment, Transport, assess};
 use docksweep::certificate::Certificate;
 use docksweep::observation::{Observation, TlsVersion};
@@ -568,7 +569,7 @@ async fn a_path_that_is_only_lost_is_no_refusal() {
     let address = docker_but("/info", b"").await;
     let (observation, assessment) = judged(address).await;
     assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
-    let judged = docksweep::scan::judge(observation);
+    let judged = docksweep::scan::judge(observation, Advisories::embedded().unwrap());
     let undetermined: Vec<&str> =
         judged.rules_undetermined.iter().map(|rule| rule.rule.as_ref()).collect();
     assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");
