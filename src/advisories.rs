@@ -237,6 +237,11 @@ pub struct Hit<'a> {
     pub bundled: bool,
 }
 
+/// What notes on the data begin with.
+const ABOUT_DATA: &str = "advisory data is ";
+const ABOUT_CLOCK: &str = "this machine's clock says ";
+const ABOUT_RELEASES: &str = "the list of Docker Engine's releases is ";
+
 /// How old data is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
@@ -344,10 +349,10 @@ impl Advisories {
         match Age::of(self.date, now) {
             Age::Fresh => {}
             Age::Old { days } => {
-                notes.push(format!("advisory data is {days} days old ({}): {remedy}", self.date));
+                notes.push(format!("{ABOUT_DATA}{days} days old ({}): {remedy}", self.date));
             }
             Age::AheadOfClock => notes.push(format!(
-                "this machine's clock says {}, before the advisory data of {}: whether that is \
+                "{ABOUT_CLOCK}{}, before the advisory data of {}: whether that is \
                  old cannot be told",
                 day(now),
                 self.date
@@ -358,12 +363,17 @@ impl Advisories {
             && let Age::Old { days } = Age::of(self.releases.date(), now)
         {
             notes.push(format!(
-                "the list of Docker Engine's releases is {days} days old ({}): a newer docksweep \
+                "{ABOUT_RELEASES}{days} days old ({}): a newer docksweep \
                  has a newer one",
                 self.releases.date()
             ));
         }
         notes
+    }
+
+    /// Whether a note in a report is about the data that it was judged by.
+    pub fn is_note(text: &str) -> bool {
+        [ABOUT_DATA, ABOUT_CLOCK, ABOUT_RELEASES].iter().any(|about| text.starts_with(about))
     }
 
     fn merge_all(&mut self, records: &[Record]) -> Result<(), OsvError> {

@@ -340,6 +340,7 @@ async fn names_cannot_move_the_cursor() {
     .await;
     for format in ["text", "json", "jsonl"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+            .env("XDG_DATA_HOME", "/nonexistent")
             .args(["scan", &tls.to_string(), &page.to_string(), "--format", format])
             .output()
             .unwrap();
@@ -402,6 +403,7 @@ async fn endless_bodies_at_once_do_not_grow_memory() {
         targets.push(address.to_string());
     }
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .env("XDG_DATA_HOME", "/nonexistent")
         .arg("scan")
         .args(&targets)
         .args(["--format", "json"])

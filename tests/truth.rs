@@ -12,6 +12,7 @@ fn the_truth_table_holds() {
     let Some(truth) = running_lab() else { return };
     let targets: Vec<String> = truth.iter().map(target).collect();
     let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .env("XDG_DATA_HOME", "/nonexistent")
         .args(["scan", "--format", "json", "--rate", "max"])
         .args(&targets)
         .output()

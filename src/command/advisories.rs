@@ -23,6 +23,8 @@ const MAX_ARCHIVE: usize = 256 * 1024 * 1024;
 const MAX_IMPORTED: usize = 64 * 1024 * 1024;
 /// Folders below the one that is given.
 const MAX_DEPTH: usize = 8;
+/// What a note on a default file that is broken begins with.
+const LEFT_OUT: &str = "imported advisories are left out: ";
 /// Problems named one by one.
 const MAX_NAMED: usize = 20;
 
@@ -83,12 +85,13 @@ pub(super) fn load(given: Option<&Path>) -> Result<Known, Failure> {
         }),
         Err(error) if given.is_some() => Err(unusable(&path, &error)),
         Err(FileError::Read(error)) if error.kind() == io::ErrorKind::NotFound => without(None),
-        Err(error) => without(Some(format!(
-            "imported advisories are left out: {}: {}",
-            path.display(),
-            chain(&error)
-        ))),
+        Err(error) => without(Some(format!("{LEFT_OUT}{}: {}", path.display(), chain(&error)))),
     }
+}
+
+/// Whether a report's note is on the data by which it was judged, and stale once it is judged anew.
+pub(super) fn is_note(text: &str) -> bool {
+    text.starts_with(LEFT_OUT) || Advisories::is_note(text)
 }
 
 fn embedded() -> Result<&'static Advisories, Failure> {

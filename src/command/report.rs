@@ -28,6 +28,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
     let tool = v1::Tool::current(rules_version(), known.advisories.date());
+    scan.notes.retain(|note| !advisories::is_note(note));
     scan.notes.push(format!(
         "judged again by {} {} on {}, from what was seen then",
         tool.name,

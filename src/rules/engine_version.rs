@@ -172,10 +172,11 @@ pub fn flaws<'a>(subject: &Subject<'a>, engine: Part<'a>) -> Flaws<'a> {
     let mut hits = subject.advisories.affecting(engine.component, &engine.version);
     // The engine's release notes also name flaws of the parts that it was packed with. The parts that
     // are there say more, and a distribution packs its own.
-    hits.retain(|hit| {
-        !parts.iter().any(|part| hit.advisory.is_about(part.component))
-            && !(hit.bundled && engine.foreign.is_some())
-    });
+    let is_theirs = |hit: &Hit<'_>| {
+        parts.iter().any(|part| hit.advisory.is_about(part.component))
+            || (hit.bundled && engine.foreign.is_some())
+    };
+    hits.retain(|hit| !is_theirs(hit));
     let mut found = vec![(engine, hits)];
     found.extend(parts.into_iter().map(|part| {
         let hits = subject.advisories.affecting(part.component, &part.version);
