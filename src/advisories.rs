@@ -35,6 +35,8 @@ pub const CLEARING_DAYS: i64 = 180;
 pub struct Advisories {
     date: Date,
     list: Vec<Advisory>,
+    /// Places in the list by component, worst first.
+    by_component: HashMap<Component, Vec<usize>>,
     /// Every name of an advisory, to its place in the list.
     by_name: HashMap<String, usize>,
     releases: Releases,
@@ -229,12 +231,18 @@ impl Span {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit<'a> {
     pub advisory: &'a Advisory,
-    /// The first version of its line without the flaw, where there is one.
-    pub fixed_in: Option<String>,
+    span: &'a Span,
     /// False: the version lies where it is not known whether the fix is in it.
     pub certain: bool,
     /// True: the flaw is in a part that Docker packs with the engine.
     pub bundled: bool,
+}
+
+impl Hit<'_> {
+    /// The first version of its line without the flaw, where there is one.
+    pub fn fixed_in(&self) -> Option<String> {
+        self.span.fixed_in()
+    }
 }
 
 /// What notes on the data begin with.
@@ -284,6 +292,7 @@ impl Advisories {
         let mut advisories = Self {
             date: file.date,
             list: Vec::new(),
+            by_component: HashMap::new(),
             by_name: HashMap::new(),
             releases: Releases::new(releases)?,
         };
@@ -333,13 +342,11 @@ impl Advisories {
 
     /// Flaws of a version, worst first; those that nobody rated stand among the medium ones.
     pub fn affecting(&self, component: Component, version: &EngineVersion) -> Vec<Hit<'_>> {
-        let mut hits: Vec<Hit<'_>> =
-            self.list.iter().filter_map(|advisory| advisory.hit(component, version)).collect();
-        hits.sort_by(|a, b| {
-            let rank = |hit: &Hit<'_>| std::cmp::Reverse(hit.advisory.rank());
-            (rank(a), &a.advisory.id).cmp(&(rank(b), &b.advisory.id))
-        });
-        hits
+        let places = self.by_component.get(&component).into_iter().flatten();
+        places
+            .filter_map(|place| self.list.get(*place))
+            .filter_map(|advisory| advisory.hit(component, version))
+            .collect()
     }
 
     /// What a reader of a report should know about the data.
@@ -381,7 +388,19 @@ impl Advisories {
             let advisory = record.advisory(&self.releases)?;
             self.merge(advisory);
         }
+        self.index();
         Ok(())
+    }
+
+    /// Each endpoint is looked up several times, and there may be a hundred thousand.
+    fn index(&mut self) {
+        let mut order: Vec<(usize, &Advisory)> = self.list.iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| b.rank().cmp(&a.rank()).then_with(|| a.id.cmp(&b.id)));
+        let about = |component| {
+            let places = order.iter().filter(|(_, advisory)| advisory.is_about(component));
+            (component, places.map(|(place, _)| *place).collect())
+        };
+        self.by_component = Component::ALL.into_iter().map(about).collect();
     }
 
     fn merge(&mut self, new: Advisory) {
@@ -421,8 +440,7 @@ impl Advisory {
         let (certain, affected, span) = spans
             .map(|(affected, span)| (span.is_certain(version), affected, span))
             .max_by_key(|(certain, ..)| *certain)?;
-        let fixed_in = span.fixed_in();
-        Some(Hit { advisory: self, fixed_in, certain, bundled: affected.bundled })
+        Some(Hit { advisory: self, span, certain, bundled: affected.bundled })
     }
 
     /// Unrated counts as medium.

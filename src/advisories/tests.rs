@@ -142,7 +142,7 @@ fn hits_are_worst_first_and_the_unrated_are_medium() {
     let levels: Vec<Severity> = hits.iter().map(|hit| hit.advisory.level()).collect();
     assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
     assert_eq!(hits[0].advisory.id, "CVE-2024-23652");
-    assert_eq!(hits[0].fixed_in.as_deref(), Some("25.0.2"));
+    assert_eq!(hits[0].fixed_in().as_deref(), Some("25.0.2"));
     let unrated = hits.iter().find(|hit| hit.advisory.id == "CVE-2021-41089").unwrap();
     assert_eq!((unrated.advisory.rating, unrated.advisory.level()), (None, Severity::Medium));
 }
@@ -186,7 +186,7 @@ fn betas_of_the_second_module_are_engines_from_29_on() {
     let version = version("29.4.1");
     let hits = advisories.affecting(Component::Engine, &version);
     let hit = hits.iter().find(|hit| hit.advisory.id == "GO-2").unwrap();
-    assert_eq!(hit.fixed_in.as_deref(), Some("moby 2.0.0-beta.10"));
+    assert_eq!(hit.fixed_in().as_deref(), Some("moby 2.0.0-beta.10"));
 }
 
 /// What golang/vulndb says of one: every docker/docker, and no word of the backport to 25.0.

@@ -196,10 +196,10 @@ fn violation(part: &Part<'_>, hits: &[Hit<'_>], unknown: Option<&str>, date: Dat
         let advisory = hit.advisory;
         let rating =
             advisory.rating.map_or_else(|| "not rated".to_owned(), |rating| rating.to_string());
-        let fixed = match &hit.fixed_in {
-            _ if index >= TOLD => String::new(),
-            Some(version) => format!(", fixed in {version}"),
-            None => ", no fix in this line".to_owned(),
+        let fixed = match (index < TOLD).then(|| hit.fixed_in()) {
+            None => String::new(),
+            Some(Some(version)) => format!(", fixed in {version}"),
+            Some(None) => ", no fix in this line".to_owned(),
         };
         let fact = match advisory.summary.as_str() {
             summary if !summary.is_empty() && index < TOLD => format!(": {summary}"),
