@@ -17,7 +17,7 @@ const CIS_UP_TO_DATE: &str =
     "CIS Docker Benchmark: Ensure that the version of Docker is up to date";
 
 /// Advisories of which a finding says more than the name.
-const TOLD: usize = 5;
+const TOLD: usize = 3;
 
 pub static ENGINE_END_OF_LIFE: Rule = Rule {
     name: "engine-end-of-life",
@@ -32,7 +32,7 @@ pub static ENGINE_END_OF_LIFE: Rule = Rule {
                   \n    apt-get update && apt-get install docker-ce docker-ce-cli containerd.io\n\
                   \nWith a distribution's own package (docker.io, moby-engine), move to a release \
                   of the distribution that is supported.",
-    references: &[INSTALL, RELEASES, "https://endoflife.date/docker-engine", CIS_UP_TO_DATE],
+    references: &[RELEASES, "https://endoflife.date/docker-engine", CIS_UP_TO_DATE],
     check: end_of_life,
 };
 
@@ -78,7 +78,8 @@ pub static ENGINE_OUTDATED: Rule = Rule {
                 the release data that docksweep carries.",
     remediation: "Take the newest patch; \"live-restore\": true in /etc/docker/daemon.json keeps \
                   containers running over the daemon's restart:\n\
-                  \n    apt-get update && apt-get install --only-upgrade docker-ce docker-ce-cli containerd.io",
+                  \n    apt-get update && apt-get install --only-upgrade docker-ce docker-ce-cli containerd.io    # Docker's packages\
+                  \n    apt-get update && apt-get install --only-upgrade docker.io    # Debian's and Ubuntu's",
     references: &[INSTALL, RELEASES, CIS_UP_TO_DATE],
     check: outdated,
 };
@@ -127,10 +128,8 @@ pub static ENGINE_ADVISORY: Rule = Rule {
                   its build has fixed.",
     references: &[
         "https://github.com/moby/moby/security/advisories",
-        "https://github.com/containerd/containerd/security/advisories",
-        "https://github.com/opencontainers/runc/security/advisories",
+        "https://pkg.go.dev/vuln/",
         "https://security-tracker.debian.org/tracker/source-package/docker.io",
-        CIS_UP_TO_DATE,
     ],
     check: advisory,
 };
