@@ -2,7 +2,7 @@
 //! of its own sizes is not believed.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Read as _};
+use std::io::{Cursor, ErrorKind, Read as _};
 
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -67,7 +67,10 @@ impl<'a> Archive<'a> {
         let bound = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();
         // The checksum is compared at the end of the entry.
-        entry.take(bound).read_to_end(&mut bytes).map_err(|_| ArchiveError::Damaged)?;
+        entry.take(bound).read_to_end(&mut bytes).map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => ArchiveError::Method,
+            _ => ArchiveError::Damaged,
+        })?;
         if bytes.len() > limit { Err(ArchiveError::TooLarge(limit)) } else { Ok(bytes) }
     }
 }
