@@ -1,7 +1,7 @@
 # Everything a contributor runs. The first two targets are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench compose-check lab-install lab-up lab-down schema deny
+.PHONY: help demo test lint bench compose-check lab-install lab-up lab-down schema advisories deny
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ lab-down: ## stop the lab
 
 schema: ## write schema/report-v1.json anew from the types
 	UPDATE_SCHEMA=1 cargo test --locked --lib schema
+
+advisories: ## make data/*.json anew from the tables beside them
+	scripts/make-advisories
 
 deny: ## licences, sources and duplicates of the dependencies (needs cargo-deny)
 	cargo deny check bans licenses sources

@@ -3,15 +3,16 @@
 //! Pure, and coarser than the rules: a rule says what is wrong, a check says whether a standard
 //! is met. What was not seen is `unknown`, never a pass.
 
-use crate::advisories::Version;
 use crate::assess::posture::{Fact, Posture};
 use crate::assess::{
-    Access, Answer, Assessment, DockerApi, Product, SupportStatus, TlsAssessment, Transport,
-    Verified,
+    Access, Answer, Assessment, DockerApi, SupportStatus, TlsAssessment, Transport, Verified,
 };
 use crate::certificate::Certificate;
 use crate::finding::{Finding, Severity};
 use crate::observation::{Observation, TlsVersion};
+use crate::rules::Subject;
+
+mod up_to_date;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baseline {
@@ -45,17 +46,14 @@ impl Check {
     }
 }
 
-/// Judges one endpoint; `findings` are those of the rules on the same assessment.
-pub fn baseline(
-    observation: &Observation,
-    assessment: &Assessment,
-    findings: &[Finding],
-) -> Baseline {
+/// Judges one endpoint; `findings` are those of the rules on the same subject.
+pub fn baseline(subject: &Subject<'_>, findings: &[Finding]) -> Baseline {
+    let Subject { observation, assessment, .. } = *subject;
     Baseline {
         socket_not_exposed: cut_short(socket_not_exposed(assessment), observation),
         tls: cut_short(tls_check(assessment, findings), observation),
         rootless: setting(assessment, |posture| &posture.rootless, Wanted::On),
-        up_to_date: up_to_date(assessment, findings),
+        up_to_date: cut_short(up_to_date::check(subject), observation),
         icc_disabled: setting(assessment, |posture| &posture.icc, Wanted::Off),
         userns_remap: userns_remap(assessment),
     }
@@ -83,37 +81,6 @@ fn setting(
         Some(Fact::Known { shown_by, .. }) => Check::new(CheckStatus::Fail, &**shown_by),
         Some(Fact::Unknown { because }) => Check::new(CheckStatus::Unknown, because),
         Some(Fact::NotApplicable { because }) => Check::new(CheckStatus::NotApplicable, because),
-    }
-}
-
-/// By the rules on versions; what is outdated by a patch release alone is let pass.
-fn up_to_date(assessment: &Assessment, findings: &[Finding]) -> Check {
-    if let Some(check) = without_docker(assessment) {
-        return check;
-    }
-    let audited = assessment.audit.as_ref().and_then(|audit| audit.product);
-    let product = audited.or(assessment.api.product);
-    if product == Some(Product::Podman) {
-        return Check::new(CheckStatus::NotApplicable, "the data is on Docker's engines");
-    }
-    let version = assessment.engine_version().and_then(|body| body.version.as_deref());
-    let Some(version) = version.filter(|_| product == Some(Product::DockerEngine)) else {
-        return Check::new(CheckStatus::Unknown, "the engine's version was not seen");
-    };
-    if Version::parse(version).is_none() {
-        return Check::new(CheckStatus::Unknown, "the engine's version cannot be read");
-    }
-    let broken: Vec<&str> = findings
-        .iter()
-        .filter(|finding| {
-            matches!(finding.rule, "engine-end-of-life" | "engine-advisory")
-                && finding.severity >= Severity::Medium
-        })
-        .map(|finding| finding.rule)
-        .collect();
-    match broken.first() {
-        Some(rule) => Check::new(CheckStatus::Fail, format!("version {version}: {rule}")),
-        None => Check::new(CheckStatus::Pass, format!("version {version}: nothing worse is known")),
     }
 }
 
@@ -260,7 +227,6 @@ fn unknown_certificates(tls: &TlsAssessment) -> Vec<String> {
         .collect()
 }
 
-/// What only the engine itself could say.
 /// The answer to every question where no Docker API was seen.
 fn without_docker(assessment: &Assessment) -> Option<Check> {
     match (&assessment.api.docker, assessment.api.access) {
@@ -294,8 +260,10 @@ mod tests {
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let findings = judge(&observation(), assessment, Advisories::embedded(), now()).findings;
-        baseline(&observation(), assessment, &findings)
+        let (observation, advisories) = (observation(), Advisories::embedded().unwrap());
+        let findings = judge(&observation, assessment, advisories, now()).findings;
+        let subject = Subject { observation: &observation, assessment, advisories, now: now() };
+        baseline(&subject, &findings)
     }
 
     #[test]
@@ -388,7 +356,10 @@ mod tests {
         assessment.transport = Transport::Undetermined;
         let mut observation = observation();
         observation.cut_short = Some("out of time".into());
-        let found = baseline(&observation, &assessment, &[]);
+        let advisories = Advisories::embedded().unwrap();
+        let subject =
+            Subject { observation: &observation, assessment: &assessment, advisories, now: now() };
+        let found = baseline(&subject, &[]);
         assert_eq!(found.rootless.status, CheckStatus::Unknown);
         assert_eq!(found.socket_not_exposed.status, CheckStatus::Unknown);
         assert!(found.socket_not_exposed.reason.ends_with("stopped early: out of time"));
@@ -403,21 +374,5 @@ mod tests {
         for check in [found.socket_not_exposed, found.tls, found.rootless, found.userns_remap] {
             assert_eq!(check.status, CheckStatus::NotApplicable);
         }
-    }
-
-    #[test]
-    fn a_version_is_up_to_date_by_what_the_rules_found() {
-        let mut assessment = open_plain();
-        assert_eq!(of(&assessment).up_to_date.status, CheckStatus::Pass);
-        let mut version = |text: &str| {
-            let version = Some(text.to_owned());
-            let body = crate::observation::VersionBody { version, ..Default::default() };
-            assessment.api.version = Some(body.into());
-            of(&assessment).up_to_date
-        };
-        let old = version("20.10.24");
-        assert_eq!(old.status, CheckStatus::Fail);
-        assert!(old.reason.contains("20.10.24"), "{}", old.reason);
-        assert_eq!(version("garbage").status, CheckStatus::Unknown);
     }
 }

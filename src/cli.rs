@@ -26,8 +26,8 @@ pub enum Command {
     Scan(Box<ScanArgs>),
     /// Judge a stored JSON report again, offline, with today's rules and date.
     Report(ReportArgs),
-    /// Show what engine versions are judged by, and of which day it is.
-    Advisories,
+    /// Show what engine versions are judged by, and of which day it is, or add to it.
+    Advisories(AdvisoriesArgs),
     /// List the rules, or explain one.
     Rules(RulesArgs),
 }
@@ -146,6 +146,11 @@ pub struct ScanArgs {
     )]
     pub endpoint_timeout: Duration,
 
+    /// Judge versions by what was imported to FILE, too [default: where `docksweep advisories
+    /// import` keeps it]
+    #[arg(long, value_name = "FILE", help_heading = "Probe")]
+    pub advisories: Option<PathBuf>,
+
     /// Audit with a client certificate: roots that a server must lead to before it is shown
     #[arg(long, value_name = "FILE", help_heading = "Credentials")]
     pub tlscacert: Option<PathBuf>,
@@ -213,6 +218,11 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
 
+    /// Judge versions by what was imported to FILE, too [default: where `docksweep advisories
+    /// import` keeps it]
+    #[arg(long, value_name = "FILE")]
+    pub advisories: Option<PathBuf>,
+
     /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
     #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]
     pub outputs: Vec<String>,
@@ -238,6 +248,47 @@ pub struct ReportArgs {
 pub struct RulesArgs {
     /// Explain this rule
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AdvisoriesArgs {
+    #[command(subcommand)]
+    pub action: Option<AdvisoriesAction>,
+
+    /// Show this file's instead of the default one's
+    #[arg(long, value_name = "FILE")]
+    pub advisories: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdvisoriesAction {
+    /// Add advisories in OSV's JSON to what is known; reads files alone, never the network.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  docksweep advisories import all.zip       osv.dev's archive of its Go ecosystem
+  docksweep advisories import vulndb.zip    the Go vulnerability database's own
+  docksweep advisories import vulndb/       the same, unpacked
+  docksweep advisories import GO-2024-2491.json -o team.json
+
+Advisories on Docker Engine, containerd, runc and BuildKit are kept, and added to those imported
+before. `scan` and `report` use the default file by themselves, and another with --advisories.
+What cannot be read is named on stderr and left out; exit code 1 if nothing is left.";
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// OSV records (.json), directories of them, ZIP archives of them, or the releases.json of a
+    /// newer docksweep
+    #[arg(value_name = "FILE|DIR", required = true)]
+    pub sources: Vec<PathBuf>,
+
+    /// Where to keep them [default: docksweep/advisories.json in $XDG_DATA_HOME or ~/.local/share]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

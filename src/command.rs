@@ -31,7 +31,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Scan(args) => scan::run(*args),
         Command::Report(args) => report::run(args),
-        Command::Advisories => Ok(advisories::run()),
+        Command::Advisories(args) => advisories::run(args),
         Command::Rules(args) => rules::run(&args),
     }
 }

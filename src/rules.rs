@@ -6,13 +6,13 @@ mod certificate;
 mod client_auth;
 mod container;
 mod engine;
+pub mod engine_version;
 mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod setting;
 mod swarm;
 mod tls;
-mod version;
 
 use std::borrow::Cow;
 
@@ -129,9 +129,9 @@ pub static ALL: &[&Rule] = &[
     &certificate::role::CERT_IS_CA,
     &certificate::validity::CERT_LONG_LIVED,
     &certificate::role::CERT_ALSO_CLIENT_AUTH,
-    &version::ENGINE_END_OF_LIFE,
-    &version::ENGINE_ADVISORY,
-    &version::ENGINE_OUTDATED,
+    &engine_version::ENGINE_END_OF_LIFE,
+    &engine_version::ENGINE_ADVISORY,
+    &engine_version::ENGINE_OUTDATED,
     &engine::ENGINE_ROOTFUL,
     &engine::ENGINE_USERNS_OFF,
     &engine::ENGINE_ICC_ON,
@@ -283,7 +283,7 @@ mod tests {
         let judgement = judge(
             &fixture::observation(),
             &fixture::hardened(),
-            Advisories::embedded(),
+            Advisories::embedded().unwrap(),
             fixture::now(),
         );
         assert_eq!(judgement.undetermined, []);
@@ -303,7 +303,7 @@ mod tests {
             judge(
                 &fixture::observation(),
                 &fixture::open_plain(),
-                Advisories::embedded(),
+                Advisories::embedded().unwrap(),
                 fixture::now(),
             )
         };
@@ -320,7 +320,7 @@ mod tests {
         let judgement = judge(
             &fixture::observation(),
             &fixture::open_plain(),
-            Advisories::embedded(),
+            Advisories::embedded().unwrap(),
             fixture::now(),
         );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));

@@ -21,7 +21,7 @@ use crate::observation::{
 };
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
-use crate::rules;
+use crate::rules::{self, Subject};
 use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
 
@@ -35,6 +35,8 @@ pub struct ScanConfig {
     pub parallel_endpoints: usize,
     /// TLS server name for targets that are addresses.
     pub sni: Option<String>,
+    /// By what engines' versions are judged.
+    pub advisories: Arc<Advisories>,
 }
 
 /// Live figures, for a progress display.
@@ -127,7 +129,10 @@ pub async fn run(
                         debug!(address = %port.address, rtt = ?port.rtt, "open");
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
-                        probes.spawn(async move { Box::new(judge(observe(endpoint, &probe).await)) });
+                        let advisories = Arc::clone(&config.advisories);
+                        probes.spawn(async move {
+                            Box::new(judge(observe(endpoint, &probe).await, &advisories))
+                        });
                     }
                     None => drained = true,
                 }
@@ -143,11 +148,12 @@ pub async fn run(
 }
 
 /// The pure half of the pipeline, on one observation.
-pub fn judge(observation: Observation) -> v1::Endpoint {
+pub fn judge(observation: Observation, advisories: &Advisories) -> v1::Endpoint {
     let now = Timestamp::now();
     let assessment = assess(&observation);
-    let judgement = rules::judge(&observation, &assessment, Advisories::embedded(), now);
-    let baseline = baseline(&observation, &assessment, &judgement.findings);
+    let subject = Subject { observation: &observation, assessment: &assessment, advisories, now };
+    let judgement = rules::judge(&observation, &assessment, advisories, now);
+    let baseline = baseline(&subject, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {
         observation,

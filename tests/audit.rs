@@ -276,6 +276,7 @@ async fn an_observation_without_an_audit_can_still_be_read() {
 
 fn docksweep() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_docksweep"));
+    command.env("XDG_DATA_HOME", "/nonexistent");
     for name in ["DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONFIG", "NO_COLOR"] {
         command.env_remove(name);
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use docksweep::advisories::Advisories;
 use docksweep::assess::{Access, Answer, Assessment, Transport, assess};
 use docksweep::certificate::Certificate;
 use docksweep::observation::{Observation, TlsVersion};
@@ -339,6 +340,7 @@ async fn names_cannot_move_the_cursor() {
     .await;
     for format in ["text", "json", "jsonl"] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+            .env("XDG_DATA_HOME", "/nonexistent")
             .args(["scan", &tls.to_string(), &page.to_string(), "--format", format])
             .output()
             .unwrap();
@@ -401,6 +403,7 @@ async fn endless_bodies_at_once_do_not_grow_memory() {
         targets.push(address.to_string());
     }
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .env("XDG_DATA_HOME", "/nonexistent")
         .arg("scan")
         .args(&targets)
         .args(["--format", "json"])
@@ -568,7 +571,7 @@ async fn a_path_that_is_only_lost_is_no_refusal() {
     let address = docker_but("/info", b"").await;
     let (observation, assessment) = judged(address).await;
     assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
-    let judged = docksweep::scan::judge(observation);
+    let judged = docksweep::scan::judge(observation, Advisories::embedded().unwrap());
     let undetermined: Vec<&str> =
         judged.rules_undetermined.iter().map(|rule| rule.rule.as_ref()).collect();
     assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use docksweep::advisories::Advisories;
 use docksweep::observation::Observation;
 use docksweep::probe::docker_api::Depth;
 use docksweep::probe::observe;
@@ -59,7 +60,7 @@ async fn observed(address: SocketAddr) -> Observation {
 }
 
 fn report(observation: Observation) -> Value {
-    serde_json::to_value(judge(observation)).unwrap()
+    serde_json::to_value(judge(observation, Advisories::embedded().unwrap())).unwrap()
 }
 
 fn size(observation: &Observation) -> usize {

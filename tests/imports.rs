@@ -12,7 +12,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("sanitize", &[], PURE),
     ("assess", &["assess", "observation", "certificate"], PURE),
     ("rules", &["rules", "observation", "advisories", "assess", "certificate", "finding"], PURE),
-    ("baseline", &["advisories", "observation", "assess", "certificate", "finding"], PURE),
+    (
+        "baseline",
+        &["baseline", "advisories", "observation", "assess", "certificate", "finding", "rules"],
+        PURE,
+    ),
     (
         "credentials",
         &["credentials", "certificate"],

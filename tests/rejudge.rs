@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use crate::replay;
 
 fn docksweep(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_docksweep")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .env("XDG_DATA_HOME", "/nonexistent")
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 async fn stored(folder: &std::path::Path) -> String {

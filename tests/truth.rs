@@ -74,6 +74,7 @@ fn each_container_has_its_own_findings() {
 
 fn scan(targets: &[String], options: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .env("XDG_DATA_HOME", "/nonexistent")
         .args(["scan", "--format", "json", "--rate", "max"])
         .args(options)
         .args(targets)

@@ -1,13 +1,15 @@
 //! A stored observation from anywhere, judged.
 #![no_main]
 
+use docksweep::advisories::Advisories;
 use docksweep::observation::Observation;
 use docksweep::scan::judge;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(observation) = serde_json::from_slice::<Observation>(bytes) {
-        let endpoint = judge(observation);
+        let advisories = Advisories::embedded().expect("a test reads them");
+        let endpoint = judge(observation, advisories);
         assert!(serde_json::to_string(&endpoint).is_ok());
     }
 });

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
-use crate::command::scan::{age_note, exit_code, rules_version};
+use crate::command::advisories;
+use crate::command::scan::{exit_code, rules_version};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -21,18 +22,20 @@ use crate::scan;
 pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let outputs = config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?;
     let text = config::text_options(args.color, args.severity);
+    let known = advisories::load(args.advisories.as_deref())?;
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
-    let tool = v1::Tool::current(rules_version());
+    let tool = v1::Tool::current(rules_version(), known.advisories.date());
+    scan.notes.retain(|note| !advisories::is_note(note));
     scan.notes.push(format!(
         "judged again by {} {} on {}, from what was seen then",
         tool.name,
         tool.version,
         Timestamp::now().strftime("%Y-%m-%d")
     ));
-    scan.notes.extend(age_note(Timestamp::now()));
+    scan.notes.extend(known.notes(Timestamp::now()));
     let mut reporters = Reporters::default();
     for (destination, format) in &outputs {
         let text = match destination {
@@ -48,7 +51,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(observation);
+        let mut endpoint = scan::judge(observation, &known.advisories);
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::advisories::Advisories;
 use crate::cli::ScanArgs;
+use crate::command::advisories::{self, Known};
 use crate::command::{Failure, chain, warn};
 use crate::config::{Config, ConfigError, Described};
 use crate::exit_code::ExitCode;
@@ -26,7 +26,9 @@ use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
+    let advisories = args.advisories.clone();
     let config = Config::new(args)?;
+    let known = advisories::load(advisories.as_deref())?;
     if config.warnings
         && let Some(credentials) = &config.probe.credentials
     {
@@ -39,13 +41,13 @@ pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
-    let result = runtime.block_on(scan(config));
+    let result = runtime.block_on(scan(config, &known));
     // Probes that were left behind by a second Ctrl-C are not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn scan(config: Config) -> Result<ExitCode, Failure> {
+async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
     let started_at = Timestamp::now();
     let stop = Stop::listen(config.max_duration)?;
     let mut reporters = open_reporters(&config.outputs, config.text)?;
@@ -62,7 +64,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     }
     if config.warnings {
         warn_of(&targets, config.sweep.rate);
-        age_note(started_at).iter().for_each(|note| warn(note));
+        known.notes(started_at).iter().for_each(|note| warn(note));
     }
     let mut report = head(&config.described, &targets, &config.sweep, started_at);
     report.vantage = v1::Vantage {
@@ -71,7 +73,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     };
     report.ports = config.ports.as_slice().to_vec();
     report.unresolved = unresolved;
-    let tool = v1::Tool::current(rules_version());
+    let tool = v1::Tool::current(rules_version(), known.advisories.date());
     let mut write_error = reporters.begin(&tool, &report).err();
 
     let had_readers = !reporters.is_empty();
@@ -83,6 +85,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         probe: config.probe,
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
+        advisories: Arc::clone(&known.advisories),
     };
     let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
         if let Err(error) = reporters.endpoint(endpoint) {
@@ -99,7 +102,8 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     drop(display);
 
     let reason = stop.reason();
-    let report = finished(tool, report, outcome, &targets, reason);
+    let notes = known.notes(report.started_at);
+    let report = finished(tool, report, outcome, &targets, notes, reason);
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
@@ -210,6 +214,7 @@ fn finished(
     mut scan: v1::Scan,
     outcome: ScanOutcome,
     targets: &TargetSet,
+    data_notes: Vec<String>,
     reason: Option<String>,
 ) -> Report {
     scan.finished_at = Timestamp::now();
@@ -217,14 +222,9 @@ fn finished(
     scan.incomplete_reason = reason.or(outcome.incomplete_reason);
     scan.complete = scan.incomplete_reason.is_none();
     scan.notes = targets.notes().to_vec();
-    scan.notes.extend(age_note(scan.finished_at));
+    scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
     Report::new(tool, scan, Vec::new(), outcome.endpoints)
-}
-
-/// What to know of the age of the advisory data at that time.
-pub(super) fn age_note(now: Timestamp) -> Option<String> {
-    Advisories::embedded().age_note(jiff::tz::Offset::UTC.to_datetime(now).date())
 }
 
 fn nothing_to_scan() -> Failure {

@@ -13,11 +13,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::advisories::Advisories;
 use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
@@ -85,13 +85,13 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// This program.
-    pub fn current(rules_version: impl Into<String>) -> Self {
+    /// This program, with the day of the advisory data that it judges by.
+    pub fn current(rules_version: impl Into<String>, data_date: Date) -> Self {
         Self {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             rules_version: rules_version.into(),
-            data_date: Some(Advisories::embedded().date().to_string()),
+            data_date: Some(data_date.to_string()),
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
         let subject = Subject {
             observation: &observation(),
             assessment,
-            advisories: crate::advisories::Advisories::embedded(),
+            advisories: crate::advisories::Advisories::embedded().unwrap(),
             now: now(),
         };
         match each(&subject, |seen, _| Outcome::found(seen.role())) {
@@ -191,7 +191,7 @@ mod tests {
             let subject = Subject {
                 observation: &observation(),
                 assessment,
-                advisories: crate::advisories::Advisories::embedded(),
+                advisories: crate::advisories::Advisories::embedded().unwrap(),
                 now: now(),
             };
             each_leaf(&subject, |_| outcome())

@@ -379,7 +379,7 @@ mod tests {
         let subject = Subject {
             observation: &observation,
             assessment: &open_plain(),
-            advisories: crate::advisories::Advisories::embedded(),
+            advisories: crate::advisories::Advisories::embedded().unwrap(),
             now: now(),
         };
         let Verdict::Found(found) = (API_UNAUTHENTICATED_PLAINTEXT.check)(&subject) else {

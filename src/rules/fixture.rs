@@ -226,7 +226,7 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
 }
 
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
-    let advisories = Advisories::embedded();
+    let advisories = Advisories::embedded().unwrap();
     (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
 }
 

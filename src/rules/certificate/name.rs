@@ -141,7 +141,7 @@ mod tests {
         let subject = Subject {
             observation,
             assessment: &with_chain([facts]),
-            advisories: crate::advisories::Advisories::embedded(),
+            advisories: crate::advisories::Advisories::embedded().unwrap(),
             now: now(),
         };
         (CERT_NAME_MISMATCH.check)(&subject)
