@@ -18,7 +18,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::nom::error::ErrorKind;
 use x509_parser::time::ASN1Time;
 
-pub use name::{MAX_NAME_CHARS, name_text};
+pub use name::{CanonicalName, MAX_NAME_CHARS, name_text};
 
 /// A certificate as the peer sent it: its facts, or why they cannot be read.
 #[derive(Clone, Debug, PartialEq)]

@@ -166,6 +166,11 @@ pub struct ScanArgs {
     #[arg(long, value_name = "NAME", help_heading = "Credentials")]
     pub context: Option<String>,
 
+    /// Show servers that demand a client certificate a throwaway one that nobody vouches for, on
+    /// one connection more, and see whether they let it in
+    #[arg(long, help_heading = "Credentials")]
+    pub try_untrusted_cert: bool,
+
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
     pub vantage: Option<String>,

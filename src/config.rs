@@ -16,6 +16,7 @@ use crate::finding::Severity;
 use crate::probe::ProbeConfig;
 use crate::probe::http::HttpLimits;
 use crate::probe::stream::Dialer;
+use crate::probe::throwaway::{Throwaway, ThrowawayError};
 use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::order::Shard;
@@ -82,6 +83,8 @@ pub enum ConfigError {
     NoDockerConfig,
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Throwaway(#[from] ThrowawayError),
 }
 
 impl ConfigError {
@@ -119,6 +122,7 @@ impl Config {
         let credentials = credentials_source(&args)?
             .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
             .transpose()?;
+        let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -170,6 +174,7 @@ impl Config {
                 depth: args.depth,
                 limits: HttpLimits::default(),
                 credentials: credentials.map(Arc::new),
+                throwaway,
             },
             parallel_endpoints,
             sni,

@@ -117,6 +117,8 @@ pub static ALL: &[&Rule] = &[
     &tls::TLS_NO_VERSION_1_3,
     &client_auth::CLIENT_CERT_NOT_REQUESTED,
     &client_auth::CLIENT_CERT_OPTIONAL,
+    &client_auth::CLIENT_CERT_UNVERIFIED,
+    &client_auth::CLIENT_CA_PUBLIC,
     &certificate::issuer::CERT_SELF_SIGNED,
     &certificate::issuer::CERT_PRIVATE_ROOT,
     &certificate::validity::CERT_EXPIRED,

@@ -41,6 +41,7 @@ pub(crate) fn observation() -> Observation {
         certificates: vec![],
         cut_short: None,
         audit: None,
+        untrusted: None,
     }
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn open_tls() -> Assessment {
         required: Answer::No,
         enforced_by: None,
         verified: Verified::Untested,
+        verified_reason: "no untrusted certificate was tried".into(),
         reason: "no CertificateRequest before ServerHelloDone".into(),
         acceptable_issuers: vec![],
         acceptable_issuers_total: 0,
@@ -130,6 +132,7 @@ pub(crate) fn hardened() -> Assessment {
             required: Answer::Yes,
             enforced_by: Some(EnforcedBy::Tls),
             verified: Verified::Untested,
+            verified_reason: "no untrusted certificate was tried".into(),
             reason: "alert 116 certificate_required".into(),
             acceptable_issuers: vec![b"root".to_vec()],
             acceptable_issuers_total: 1,
