@@ -10,16 +10,7 @@ use serde_json::Value;
 #[test]
 fn the_truth_table_holds() {
     let Some(truth) = running_lab() else { return };
-    let targets: Vec<String> = truth.iter().map(target).collect();
-    let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
-        .args(["scan", "--format", "json", "--rate", "max"])
-        .args(&targets)
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    crate::schema::assert_valid(&report);
+    let report = scanned(&truth, &[]);
 
     let mut wrong = Vec::new();
     for server in &truth {
@@ -35,6 +26,46 @@ fn the_truth_table_holds() {
     }
     assert_eq!(report["endpoints"].as_array().unwrap().len(), truth.len(), "no more, no less");
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Servers that ask for a client certificate, shown one that nobody vouches for.
+#[test]
+fn a_throwaway_certificate_tells_who_verifies() {
+    let Some(truth) = running_lab() else { return };
+    let asking: Vec<Value> =
+        truth.into_iter().filter(|server| server["expect"]["untrusted_cert"].is_string()).collect();
+    assert!(asking.len() > 10, "the table says so of {} only", asking.len());
+    let report = scanned(&asking, &["--try-untrusted-cert"]);
+    for server in &asking {
+        let name = &server["name"];
+        let id = format!("tcp/{}", target(server));
+        let endpoint =
+            report["endpoints"].as_array().unwrap().iter().find(|e| e["id"] == id).unwrap();
+        let auth = &endpoint["tls"]["client_auth"];
+        let wanted = &server["expect"]["untrusted_cert"];
+        assert_eq!(auth["verified"], *wanted, "{name}: {}", auth["verified_reason"]);
+        let found = rules(endpoint, |rule| rule == "client-cert-unverified");
+        let let_in = wanted == "no";
+        assert_eq!(found.as_array().unwrap().len(), usize::from(let_in), "{name}");
+        if let_in {
+            assert_eq!(endpoint["baseline"]["socket_not_exposed"]["status"], "fail", "{name}");
+            assert_eq!(endpoint["grade"], "F", "{name}");
+        }
+    }
+}
+
+fn scanned(servers: &[Value], flags: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
+        .args(["scan", "--format", "json", "--rate", "max"])
+        .args(flags)
+        .args(servers.iter().map(target))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    crate::schema::assert_valid(&report);
+    report
 }
 
 /// The table, if the lab runs. Otherwise a line in the output says that it does not, and under

@@ -3,6 +3,7 @@
 
 haproxy_certificates() {
   certificate haproxy-verify-required 127.20.0.12 key=rsa:2048
+  certificate haproxy-ignores-errors 127.20.0.84
 }
 
 haproxy_start() {
@@ -21,10 +22,14 @@ frontend filtered
 frontend verify-required
   bind 127.20.0.12:2376 ssl crt $CERTS/haproxy-verify-required.pem ca-file $CERTS/root.crt verify required ssl-min-ver TLSv1.2
   default_backend docker
+frontend ignores-errors
+  bind 127.20.0.84:2376 ssl crt $CERTS/haproxy-ignores-errors.pem ca-file $CERTS/root.crt verify required ca-ignore-err all crt-ignore-err all ssl-min-ver TLSv1.2
+  default_backend docker
 backend docker
   server docker 127.20.0.1:2375
 CONFIG
   start haproxy haproxy -db -f "$CONF/haproxy.cfg"
   ready_when haproxy answers 200 http://127.20.0.5:2375/_ping
   ready_when haproxy accepts 127.20.0.12 2376
+  ready_when haproxy accepts 127.20.0.84 2376
 }
