@@ -308,7 +308,8 @@ mod tests {
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let findings = judge(&observation(), assessment, Advisories::embedded(), now()).findings;
+        let findings =
+            judge(&observation(), assessment, Advisories::embedded(), None, now()).findings;
         baseline(&observation(), assessment, &findings)
     }
 

@@ -2,10 +2,10 @@
 
 mod der;
 mod extension;
-pub mod public_roots;
-
+pub mod issuing;
 mod key;
 mod name;
+pub mod public_roots;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -64,6 +64,15 @@ pub enum SelfSignature {
     Failed,
     Unverifiable(String),
     NotSelfIssued,
+}
+
+/// Whether a certificate carries the signature of a certain key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    Verified,
+    /// Checked by a verifier that supports this key and algorithm, and wrong.
+    Failed,
+    Unverifiable(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

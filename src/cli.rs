@@ -171,6 +171,9 @@ pub struct ScanArgs {
     #[arg(long, help_heading = "Credentials")]
     pub try_untrusted_cert: bool,
 
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
     pub vantage: Option<String>,
@@ -212,11 +215,26 @@ pub struct ScanArgs {
     pub verbose: u8,
 }
 
+/// What the chains of certificates should lead to.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Judge whether chains lead to the certificates of FILE, PEM; repeatable
+    #[arg(long = "ca", value_name = "FILE", help_heading = "Trust")]
+    pub ca: Vec<PathBuf>,
+
+    /// Judge whether chains lead to this machine's own roots
+    #[arg(long, help_heading = "Trust")]
+    pub system_roots: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// A report that `scan -o FILE.json` wrote
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
     #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]

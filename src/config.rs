@@ -21,6 +21,12 @@ use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
+use crate::trust::Anchors;
+
+mod anchors;
+
+pub use anchors::AnchorsError;
+pub(crate) use anchors::anchors;
 
 /// Everything a scan needs but the addresses of its names.
 #[derive(Debug)]
@@ -32,6 +38,7 @@ pub struct Config {
     pub probe: ProbeConfig,
     pub parallel_endpoints: usize,
     pub sni: Option<String>,
+    pub anchors: Option<Arc<Anchors>>,
     pub vantage: Option<String>,
     pub outputs: Vec<(Destination, Format)>,
     pub text: TextOptions,
@@ -85,6 +92,8 @@ pub enum ConfigError {
     Credentials(#[from] CredentialsError),
     #[error(transparent)]
     Throwaway(#[from] ThrowawayError),
+    #[error(transparent)]
+    Anchors(#[from] AnchorsError),
 }
 
 impl ConfigError {
@@ -99,6 +108,7 @@ impl ConfigError {
                 Some("the certificate is only shown to servers that lead to --tlscacert")
             }
             Self::Credentials(error) => error.hint(),
+            Self::Anchors(error) => error.hint(),
             _ => None,
         }
     }
@@ -123,6 +133,7 @@ impl Config {
             .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
             .transpose()?;
         let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
+        let anchors = anchors(&args.trust)?.map(Arc::new);
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -178,6 +189,7 @@ impl Config {
             },
             parallel_endpoints,
             sni,
+            anchors,
             vantage: args.vantage,
             outputs,
             text: text_options(args.color, args.severity),

@@ -24,6 +24,7 @@ use crate::report::{Judged, v1};
 use crate::rules;
 use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
+use crate::trust::Anchors;
 
 /// What to scan and how; validated.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ScanConfig {
     pub parallel_endpoints: usize,
     /// TLS server name for targets that are addresses.
     pub sni: Option<String>,
+    /// What the chains of certificates should lead to.
+    pub anchors: Option<Arc<Anchors>>,
 }
 
 /// Live figures, for a progress display.
@@ -127,7 +130,11 @@ pub async fn run(
                         debug!(address = %port.address, rtt = ?port.rtt, "open");
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
-                        probes.spawn(async move { Box::new(judge(observe(endpoint, &probe).await)) });
+                        let anchors = config.anchors.clone();
+                        probes.spawn(async move {
+                            let observation = observe(endpoint, &probe).await;
+                            Box::new(judge(observation, anchors.as_deref()))
+                        });
                     }
                     None => drained = true,
                 }
@@ -143,10 +150,10 @@ pub async fn run(
 }
 
 /// The pure half of the pipeline, on one observation.
-pub fn judge(observation: Observation) -> v1::Endpoint {
+pub fn judge(observation: Observation, anchors: Option<&Anchors>) -> v1::Endpoint {
     let now = Timestamp::now();
     let assessment = assess(&observation);
-    let judgement = rules::judge(&observation, &assessment, Advisories::embedded(), now);
+    let judgement = rules::judge(&observation, &assessment, Advisories::embedded(), anchors, now);
     let baseline = baseline(&observation, &assessment, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {

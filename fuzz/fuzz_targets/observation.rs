@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(observation) = serde_json::from_slice::<Observation>(bytes) {
-        let endpoint = judge(observation);
+        let endpoint = judge(observation, None);
         assert!(serde_json::to_string(&endpoint).is_ok());
     }
 });

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
-use crate::command::scan::{age_note, exit_code, rules_version};
+use crate::command::scan::{age_note, exit_code, rules_version, trust_note};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -21,6 +21,7 @@ use crate::scan;
 pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let outputs = config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?;
     let text = config::text_options(args.color, args.severity);
+    let anchors = config::anchors(&args.trust).map_err(config::ConfigError::from)?;
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
@@ -33,6 +34,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
         Timestamp::now().strftime("%Y-%m-%d")
     ));
     scan.notes.extend(age_note(Timestamp::now()));
+    scan.notes.extend(anchors.as_ref().map(trust_note));
     let mut reporters = Reporters::default();
     for (destination, format) in &outputs {
         let text = match destination {
@@ -48,7 +50,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(observation);
+        let mut endpoint = scan::judge(observation, anchors.as_ref());
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);

@@ -23,6 +23,7 @@ use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
+use crate::trust::Anchors;
 
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
@@ -83,7 +84,9 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         probe: config.probe,
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
+        anchors: config.anchors,
     };
+    let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
         if let Err(error) = reporters.endpoint(endpoint) {
             write_error.get_or_insert(error);
@@ -99,7 +102,8 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
     drop(display);
 
     let reason = stop.reason();
-    let report = finished(tool, report, outcome, &targets, reason);
+    let mut report = finished(tool, report, outcome, &targets, reason);
+    report.scan.notes.extend(trust_note);
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
@@ -225,6 +229,11 @@ fn finished(
 /// What to know of the age of the advisory data at that time.
 pub(super) fn age_note(now: Timestamp) -> Option<String> {
     Advisories::embedded().age_note(jiff::tz::Offset::UTC.to_datetime(now).date())
+}
+
+/// By what the chains were judged.
+pub(super) fn trust_note(anchors: &Anchors) -> String {
+    format!("whether certificates are trusted was judged by {}", anchors.sources())
 }
 
 fn nothing_to_scan() -> Failure {

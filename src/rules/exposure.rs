@@ -390,6 +390,7 @@ mod tests {
             observation: &observation,
             assessment: &open_plain(),
             advisories: crate::advisories::Advisories::embedded(),
+            anchors: None,
             now: now(),
         };
         let Verdict::Found(found) = (API_UNAUTHENTICATED_PLAINTEXT.check)(&subject) else {

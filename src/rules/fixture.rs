@@ -17,6 +17,7 @@ use crate::certificate::{
 use crate::observation::{
     Endpoint, KeyPossession, OBSERVATION_VERSION, Observation, TlsVersion, VersionBody,
 };
+use crate::trust::Anchors;
 
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -229,8 +230,17 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
 }
 
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
+    judged_by(rule, &observation(), assessment, None)
+}
+
+pub(crate) fn judged_by(
+    rule: &Rule,
+    observation: &Observation,
+    assessment: &Assessment,
+    anchors: Option<&Anchors>,
+) -> Verdict {
     let advisories = Advisories::embedded();
-    (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
+    (rule.check)(&Subject { observation, assessment, advisories, anchors, now: now() })
 }
 
 /// The violations found; panics where there are none.

@@ -5,7 +5,7 @@ use crate::observation::{Exchange, OBSERVATION_VERSION, PlainConnection};
 use crate::sweep::Counts;
 
 fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
-    judge(Observation {
+    let observation = Observation {
         version: OBSERVATION_VERSION,
         endpoint: Endpoint {
             address: [198, 18, 7, last].into(),
@@ -19,7 +19,8 @@ fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
         cut_short: None,
         audit: None,
         untrusted: None,
-    })
+    };
+    judge(observation, None)
 }
 
 fn unanswered(end: StreamEnd) -> Connection {
