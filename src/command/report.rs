@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
-use crate::command::scan::{age_note, exit_code, rules_version, trust_note};
+use crate::command::scan::{TRUST_NOTE, age_note, exit_code, rules_version, trust_note};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -27,6 +27,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
     let tool = v1::Tool::current(rules_version());
+    scan.notes.retain(|note| !note.starts_with(TRUST_NOTE));
     scan.notes.push(format!(
         "judged again by {} {} on {}, from what was seen then",
         tool.name,

@@ -231,9 +231,12 @@ pub(super) fn age_note(now: Timestamp) -> Option<String> {
     Advisories::embedded().age_note(jiff::tz::Offset::UTC.to_datetime(now).date())
 }
 
+/// How a note begins that says by what the chains were judged.
+pub(super) const TRUST_NOTE: &str = "whether certificates are trusted was judged by";
+
 /// By what the chains were judged.
 pub(super) fn trust_note(anchors: &Anchors) -> String {
-    format!("whether certificates are trusted was judged by {}", anchors.sources())
+    format!("{TRUST_NOTE} {}", anchors.sources())
 }
 
 fn nothing_to_scan() -> Failure {

@@ -31,8 +31,9 @@ pub static CERT_CHAIN_INCOMPLETE: Rule = Rule {
     why: "A client that has only the root cannot build the path, and refuses. It works on machines \
           that happen to know the missing certificate, which makes the fault hard to find.",
     detection: "The issuer of the leaf or of an intermediate is not sent, although other issuers \
-                are, or although what --ca gives under its name is no root. Whether a chain that \
-                ends at an unknown issuer ends at a root cannot be told.",
+                are, or although what --ca gives under its name is no root. Without --ca, a chain \
+                without a gap that ends at an issuer unknown here is not judged: it may be a \
+                root, which may be left out.",
     remediation: chain_file!(),
     references: &[MESSAGE, MESSAGE_1_2],
     check: |subject| each_chain(subject, incomplete),
@@ -75,6 +76,8 @@ struct Sent<'a> {
 }
 
 enum Shape {
+    /// Nothing that was sent or given tells.
+    NotApplicable,
     Sound,
     Undetermined(String),
     Flawed(String),
@@ -86,7 +89,7 @@ fn each_chain(subject: &Subject<'_>, check: impl Fn(&Sent<'_>) -> Shape) -> Verd
         Err(verdict) => return verdict,
     };
     let mut known = HashSet::new();
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    let (mut found, mut unknown, mut sound) = (Vec::new(), Vec::new(), false);
     for chain in chains {
         let Some(leaf) = chain.certificates.first() else { continue };
         let shape = match Sent::read(chain, subject.anchors) {
@@ -94,7 +97,8 @@ fn each_chain(subject: &Subject<'_>, check: impl Fn(&Sent<'_>) -> Shape) -> Verd
             Err(because) => Shape::Undetermined(because),
         };
         match shape {
-            Shape::Sound => {}
+            Shape::NotApplicable => {}
+            Shape::Sound => sound = true,
             Shape::Undetermined(because) => unknown.push(because),
             Shape::Flawed(evidence) if known.insert(leaf.sha256()) => {
                 let short: String = leaf.sha256().chars().take(16).collect();
@@ -107,7 +111,8 @@ fn each_chain(subject: &Subject<'_>, check: impl Fn(&Sent<'_>) -> Shape) -> Verd
     match (found.is_empty(), unknown.is_empty()) {
         (false, _) => Verdict::Found(found),
         (true, false) => Verdict::undetermined(unknown.join("; ")),
-        (true, true) => Verdict::Passed,
+        (true, true) if sound => Verdict::Passed,
+        (true, true) => Verdict::NotApplicable,
     }
 }
 
@@ -211,9 +216,12 @@ fn incomplete(sent: &Sent<'_>) -> Shape {
         return Shape::Sound;
     }
     let rest = sent.unconnected();
+    if rest.is_empty() && sent.anchors.is_none() {
+        return Shape::NotApplicable;
+    }
     if rest.is_empty() {
         return Shape::Undetermined(format!(
-            "{missing}; whether that is a root, which may be left out, cannot be told"
+            "{missing}, nor given; whether it is a root, which may be left out, cannot be told"
         ));
     }
     Shape::Flawed(format!("{missing}, while others are: {}", sent.labels(&rest)))

@@ -101,7 +101,7 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
     use super::super::super::fixture::{
-        self, hardened, judged_by, only, open_plain, tls, undetermined, unparsable, verdict,
+        self, hardened, judged_by, only, open_plain, tls, unparsable, verdict,
     };
     use super::super::{issuer, order};
     use super::*;
@@ -203,7 +203,9 @@ mod tests {
 
         let rule = &order::CERT_CHAIN_INCOMPLETE;
         let (observation, assessment) = observed(&[&leaf]);
-        assert!(undetermined(rule, &assessment).contains("cannot be told"));
+        assert_eq!(verdict(rule, &assessment), Verdict::NotApplicable);
+        let judged = judged_by(rule, &observation, &assessment, Some(&others));
+        assert!(matches!(judged, Verdict::Undetermined { .. }), "{judged:?}");
         let given = anchors(&between);
         let Verdict::Found(found) = judged_by(rule, &observation, &assessment, Some(&given)) else {
             panic!()

@@ -52,14 +52,14 @@ fn incomplete_misordered_and_superfluous_are_told_apart() {
         ("leaf<root root<root", "..."),
         ("leaf<leaf", "..."),
         // Whether what is not sent is a root cannot be seen.
-        ("leaf<root", "?.."),
-        ("leaf<a a<root", "?.."),
+        ("leaf<root", "-.."),
+        ("leaf<a a<root", "-.."),
         // A gap.
         ("leaf<a root<root", "x.?"),
         ("leaf<a b<root root<root", "x.?"),
         ("leaf<b b<a root<root", "x.?"),
         // Out of order.
-        ("leaf<b a<root b<a", "?x."),
+        ("leaf<b a<root b<a", "-x."),
         ("leaf<b root<root a<root b<a", ".x."),
         ("a<root leaf<a", "?x?"),
         ("root<root leaf<root", "?x?"),
