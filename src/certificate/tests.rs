@@ -8,6 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod properties;
+
 fn der(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/certificates")
