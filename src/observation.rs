@@ -113,7 +113,7 @@ pub struct UntrustedObservation {
     /// Why it was not sent; `None` where it was.
     pub not_presented: Option<String>,
     /// `None` where it was known beforehand that there is nothing to try.
-    pub connection: Option<TlsConnection>,
+    pub connection: Option<Box<TlsConnection>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -39,7 +39,7 @@ impl Probe<'_> {
             Err(end) => {
                 return UntrustedObservation {
                     not_presented: Some(format!("no connection for it: {}", describe(&end))),
-                    connection: Some(handshake::unconnected(end)),
+                    connection: Some(Box::new(handshake::unconnected(end))),
                 };
             }
         };
@@ -59,7 +59,10 @@ impl Probe<'_> {
             seen.exchanges.push(docker_api::keep(docker_api::VERSION, result, Depth::Version));
         }
         trace!(address = %self.endpoint.address, port = self.endpoint.port, untrusted = ?seen);
-        UntrustedObservation { not_presented: presenter.withheld(&seen), connection: Some(seen) }
+        UntrustedObservation {
+            not_presented: presenter.withheld(&seen),
+            connection: Some(Box::new(seen)),
+        }
     }
 }
 

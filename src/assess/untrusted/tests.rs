@@ -69,7 +69,7 @@ fn verdict(stranger: TlsConnection, untrusted: UntrustedObservation) -> (Verifie
 }
 
 fn shown(connection: TlsConnection) -> UntrustedObservation {
-    UntrustedObservation { not_presented: None, connection: Some(connection) }
+    UntrustedObservation { not_presented: None, connection: Some(Box::new(connection)) }
 }
 
 fn refused_in_tls() -> TlsConnection {
