@@ -46,7 +46,9 @@ fn presented(
 ) -> (Verified, String) {
     if let Some(end) = &tls.handshake_end {
         let how = describe(end);
-        return if is_refusal(end) {
+        return if is_about_its_form(end) {
+            (Verified::Undetermined, about_its_form(&how))
+        } else if is_refusal(end) {
             let text = format!("an untrusted certificate was refused in the handshake: {how}");
             (Verified::Yes, text)
         } else {
@@ -68,6 +70,9 @@ fn presented(
 /// completed handshake has been past the check, so that then only an alert refuses.
 fn unanswered(tls: &TlsConnection, end: &StreamEnd) -> (Verified, String) {
     let how = describe(end);
+    if is_about_its_form(end) {
+        return (Verified::Undetermined, about_its_form(&how));
+    }
     let checked_late = tls.negotiated.as_ref().is_none_or(|n| n.version == TlsVersion::Tls13);
     if matches!(end, StreamEnd::Alert { .. }) || (checked_late && is_refusal(end)) {
         let text =
@@ -76,6 +81,20 @@ fn unanswered(tls: &TlsConnection, end: &StreamEnd) -> (Verified, String) {
     }
     let text = format!("TLS completed with an untrusted certificate, and then: {how}");
     (Verified::Undetermined, text)
+}
+
+/// Alerts by which a server says that it cannot deal with what it got, not that it does not trust
+/// it (RFC 8446, section 6.2): unexpected_message, illegal_parameter, decode_error,
+/// insufficient_security, internal_error, unsupported_certificate.
+fn is_about_its_form(end: &StreamEnd) -> bool {
+    matches!(end, StreamEnd::Alert { description: 10 | 43 | 47 | 50 | 71 | 80, .. })
+}
+
+fn about_its_form(how: &str) -> String {
+    format!(
+        "an untrusted certificate was turned away with {how}, which may be for its kind and not \
+         for its issuer"
+    )
 }
 
 fn answered(

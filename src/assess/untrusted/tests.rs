@@ -94,6 +94,12 @@ fn a_refusal_verifies() {
     expect(refused_in_tls(), handshake, Verified::Yes, "in the handshake: alert 48");
     let reset = tls(TlsVersion::Tls13, Some(StreamEnd::Reset), None);
     expect(refused_in_tls(), reset, Verified::Yes, "in the handshake");
+    for end in [43, 80].map(|description| StreamEnd::Alert { level: 2, description }) {
+        let text = "may be for its kind and not for its issuer";
+        let handshake = tls(TlsVersion::Tls12, Some(end.clone()), None);
+        expect(refused_in_tls(), handshake, Verified::Undetermined, text);
+        expect(refused_in_tls(), after(TlsVersion::Tls13, end), Verified::Undetermined, text);
+    }
     let first_read = after(TlsVersion::Tls13, ALERT);
     expect(refused_in_tls(), first_read, Verified::Yes, "first read after it: alert 48");
     let closed = after(TlsVersion::Tls13, StreamEnd::Closed { received: 0 });

@@ -164,14 +164,7 @@ impl Bend {
 fn trees() -> &'static [Node] {
     static TREES: std::sync::OnceLock<Vec<Node>> = std::sync::OnceLock::new();
     TREES.get_or_init(|| {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/certificates");
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .filter_map(|entry| {
-                entry.unwrap().file_name().to_str()?.strip_suffix(".pem").map(str::to_owned)
-            })
-            .collect();
-        names.sort();
+        let names = every_name();
         names.iter().map(|name| Node::parse(der::element(&der(name)).unwrap().0)).collect()
     })
 }
