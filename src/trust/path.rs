@@ -208,6 +208,7 @@ impl<'a> Material<'a> {
     fn root_objection(&self, root: &Root, links: u32) -> Option<String> {
         let facts = &root.facts;
         let given = |objection: String| format!("the given {objection}");
+        // As Docker's client has it; to OpenSSL a keyUsage with keyCertSign is enough.
         if facts.version == 3 && !facts.is_ca {
             let why = "is no CA, and issues nothing that could be verified";
             return Some(given(format!("{} {why}", explain::label(facts))));
