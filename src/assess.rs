@@ -19,6 +19,7 @@ mod audit;
 mod client_auth;
 pub mod posture;
 mod tls;
+mod untrusted;
 
 /// Judges what was seen.
 pub fn assess(observation: &Observation) -> Assessment {
@@ -27,7 +28,8 @@ pub fn assess(observation: &Observation) -> Assessment {
     let api = api::assess(observation, transport, tls.as_ref());
     let audit = observation.audit.as_ref().map(audit::assess);
     let audited = observation.audit.as_ref().map_or(0, |audit| audit.connections.len());
-    let connections = observation.connections.len() + audited;
+    let untrusted = observation.untrusted.as_ref().and_then(|seen| seen.connection.as_ref());
+    let connections = observation.connections.len() + audited + usize::from(untrusted.is_some());
     Assessment { transport, api, tls, audit, connections }
 }
 
@@ -100,7 +102,7 @@ pub struct Assessment {
     pub tls: Option<TlsAssessment>,
     /// What a client certificate brought, where one was given.
     pub audit: Option<Audit>,
-    /// TCP connections that it took, the audit's among them.
+    /// TCP connections that it took, the audit's and the untrusted certificate's among them.
     pub connections: usize,
 }
 
@@ -257,7 +259,9 @@ pub struct ClientAuth {
     /// Where it is enforced, if it is.
     pub enforced_by: Option<EnforcedBy>,
     pub verified: Verified,
-    /// What the three values rest on.
+    /// What the answer on verification rests on, or why there is none.
+    pub verified_reason: String,
+    /// What the first three values rest on.
     pub reason: String,
     /// DER of the acceptable issuers' names.
     pub acceptable_issuers: Vec<Vec<u8>>,
@@ -282,9 +286,14 @@ pub enum EnforcedBy {
 /// Whether a certificate from nowhere is turned away; needs a probe that presents one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
+    /// It was refused.
     Yes,
+    /// It was let in, where a stranger without a certificate is not.
     No,
+    /// Nobody tried, or there is nothing to try.
     Untested,
+    /// It was to be tried, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -99,22 +99,33 @@ fn socket_not_exposed(assessment: &Assessment) -> Check {
         return check;
     }
     let reason = &assessment.api.reason;
-    let verified = assessment.tls.as_ref().map(|tls| tls.client_auth.verified);
+    let client_auth = assessment.tls.as_ref().map(|tls| &tls.client_auth);
+    let verified = client_auth.map(|auth| auth.verified);
+    let verified_reason = client_auth.map_or("", |auth| auth.verified_reason.as_str());
     match (assessment.api.access, verified) {
         (Access::Undetermined, _) => Check::new(CheckStatus::Unknown, reason),
         (Access::ClientCertificateRequired, Some(Verified::No)) => Check::new(
             CheckStatus::Fail,
-            format!("a certificate that nobody vouches for is let in as well: {reason}"),
+            format!("a certificate that nobody vouches for is let in: {verified_reason}"),
         ),
         (Access::ClientCertificateRequired, Some(Verified::Yes)) => Check::new(
             CheckStatus::Pass,
-            format!("only with a client certificate, and not with any: {reason}"),
+            format!(
+                "only with a client certificate, and not with any: {reason}; {verified_reason}"
+            ),
+        ),
+        (Access::ClientCertificateRequired, Some(Verified::Undetermined)) => Check::new(
+            CheckStatus::Pass,
+            format!(
+                "only with a client certificate; whether one that nobody vouches for would be \
+                 refused could not be told: {reason}; {verified_reason}"
+            ),
         ),
         (Access::ClientCertificateRequired, _) => Check::new(
             CheckStatus::Pass,
             format!(
-                "only with a client certificate; whether one from a stranger's own CA would be \
-                 refused was not tested: {reason}"
+                "only with a client certificate; whether one that nobody vouches for would be \
+                 refused was not tested (--try-untrusted-cert tests it): {reason}"
             ),
         ),
         (Access::Open, _) => Check::new(CheckStatus::Fail, format!("open to anyone: {reason}")),
@@ -143,7 +154,10 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
     let reason = &tls.client_auth.reason;
     match tls.client_auth.required {
         Answer::Yes if tls.client_auth.verified == Verified::No => {
-            wrong.push(format!("any client certificate is let in: {reason}"));
+            wrong.push(format!(
+                "any client certificate is let in: {}",
+                tls.client_auth.verified_reason
+            ));
         }
         Answer::Yes => {}
         Answer::No => wrong.push(format!("client certificates are not enforced: {reason}")),
@@ -261,8 +275,14 @@ mod tests {
 
     fn of(assessment: &Assessment) -> Baseline {
         let (observation, advisories) = (observation(), Advisories::embedded().unwrap());
-        let findings = judge(&observation, assessment, advisories, now()).findings;
-        let subject = Subject { observation: &observation, assessment, advisories, now: now() };
+        let findings = judge(&observation, assessment, advisories, None, now()).findings;
+        let subject = Subject {
+            observation: &observation,
+            assessment,
+            advisories,
+            anchors: None,
+            now: now(),
+        };
         baseline(&subject, &findings)
     }
 
@@ -280,6 +300,10 @@ mod tests {
         assert_eq!(found.up_to_date.reason, "the engine's version was not seen");
         client_auth(&mut assessment).verified = Verified::Yes;
         assert!(!of(&assessment).socket_not_exposed.reason.contains("not tested"));
+        client_auth(&mut assessment).verified = Verified::Undetermined;
+        let check = of(&assessment).socket_not_exposed;
+        assert_eq!(check.status, CheckStatus::Pass);
+        assert!(check.reason.contains("could not be told"), "{}", check.reason);
         client_auth(&mut assessment).verified = Verified::No;
         assert_eq!(of(&assessment).socket_not_exposed.status, CheckStatus::Fail);
         assert_eq!(of(&assessment).tls.status, CheckStatus::Fail);
@@ -357,8 +381,13 @@ mod tests {
         let mut observation = observation();
         observation.cut_short = Some("out of time".into());
         let advisories = Advisories::embedded().unwrap();
-        let subject =
-            Subject { observation: &observation, assessment: &assessment, advisories, now: now() };
+        let subject = Subject {
+            observation: &observation,
+            assessment: &assessment,
+            advisories,
+            anchors: None,
+            now: now(),
+        };
         let found = baseline(&subject, &[]);
         assert_eq!(found.rootless.status, CheckStatus::Unknown);
         assert_eq!(found.socket_not_exposed.status, CheckStatus::Unknown);

@@ -2,10 +2,10 @@
 
 mod der;
 mod extension;
-pub mod public_roots;
-
+pub mod issuing;
 mod key;
 mod name;
+pub mod public_roots;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::nom::error::ErrorKind;
 use x509_parser::time::ASN1Time;
 
-pub use name::{MAX_NAME_CHARS, name_text};
+pub use name::{CanonicalName, MAX_NAME_CHARS, name_text};
 
 /// A certificate as the peer sent it: its facts, or why they cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,15 @@ pub enum SelfSignature {
     Failed,
     Unverifiable(String),
     NotSelfIssued,
+}
+
+/// Whether a certificate carries the signature of a certain key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    Verified,
+    /// Checked by a verifier that supports this key and algorithm, and wrong.
+    Failed,
+    Unverifiable(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -171,6 +171,14 @@ pub struct ScanArgs {
     #[arg(long, value_name = "NAME", help_heading = "Credentials")]
     pub context: Option<String>,
 
+    /// Show servers that demand a client certificate a throwaway one that nobody vouches for, on
+    /// one connection more, and see whether they let it in
+    #[arg(long, help_heading = "Credentials")]
+    pub try_untrusted_cert: bool,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
     pub vantage: Option<String>,
@@ -212,6 +220,18 @@ pub struct ScanArgs {
     pub verbose: u8,
 }
 
+/// What the chains of certificates should lead to.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Judge whether chains lead to the certificates of FILE, PEM; repeatable
+    #[arg(long = "ca", value_name = "FILE", help_heading = "Trust")]
+    pub ca: Vec<PathBuf>,
+
+    /// Judge whether chains lead to this machine's own roots
+    #[arg(long, help_heading = "Trust")]
+    pub system_roots: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// A report that `scan -o FILE.json` wrote
@@ -222,6 +242,9 @@ pub struct ReportArgs {
     /// import` keeps it]
     #[arg(long, value_name = "FILE")]
     pub advisories: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
 
     /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
     #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]

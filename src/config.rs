@@ -16,10 +16,17 @@ use crate::finding::Severity;
 use crate::probe::ProbeConfig;
 use crate::probe::http::HttpLimits;
 use crate::probe::stream::Dialer;
+use crate::probe::throwaway::{Throwaway, ThrowawayError};
 use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
+use crate::trust::Anchors;
+
+mod anchors;
+
+pub use anchors::AnchorsError;
+pub(crate) use anchors::anchors;
 
 /// Everything a scan needs but the addresses of its names.
 #[derive(Debug)]
@@ -31,6 +38,7 @@ pub struct Config {
     pub probe: ProbeConfig,
     pub parallel_endpoints: usize,
     pub sni: Option<String>,
+    pub anchors: Option<Arc<Anchors>>,
     pub vantage: Option<String>,
     pub outputs: Vec<(Destination, Format)>,
     pub text: TextOptions,
@@ -82,6 +90,10 @@ pub enum ConfigError {
     NoDockerConfig,
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Throwaway(#[from] ThrowawayError),
+    #[error(transparent)]
+    Anchors(#[from] AnchorsError),
 }
 
 impl ConfigError {
@@ -96,6 +108,7 @@ impl ConfigError {
                 Some("the certificate is only shown to servers that lead to --tlscacert")
             }
             Self::Credentials(error) => error.hint(),
+            Self::Anchors(error) => error.hint(),
             _ => None,
         }
     }
@@ -119,6 +132,8 @@ impl Config {
         let credentials = credentials_source(&args)?
             .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
             .transpose()?;
+        let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
+        let anchors = anchors(&args.trust)?.map(Arc::new);
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -170,9 +185,11 @@ impl Config {
                 depth: args.depth,
                 limits: HttpLimits::default(),
                 credentials: credentials.map(Arc::new),
+                throwaway,
             },
             parallel_endpoints,
             sni,
+            anchors,
             vantage: args.vantage,
             outputs,
             text: text_options(args.color, args.severity),

@@ -23,3 +23,4 @@ pub mod sanitize;
 pub mod scan;
 pub mod sweep;
 pub mod target;
+pub mod trust;

@@ -42,6 +42,9 @@ pub struct Observation {
     /// without it.
     #[serde(default)]
     pub audit: Option<AuditObservation>,
+    /// What a certificate that nobody vouches for brought; `None` where that was not asked for.
+    #[serde(default)]
+    pub untrusted: Option<UntrustedObservation>,
 }
 
 /// The address that was asked, and the names by which it was found.
@@ -102,6 +105,15 @@ pub struct AuditObservation {
     /// Why the certificate was sent to nobody; `None` where it was sent.
     pub not_presented: Option<String>,
     pub connections: Vec<TlsConnection>,
+}
+
+/// The connection on which a throwaway client certificate was to be presented.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UntrustedObservation {
+    /// Why it was not sent; `None` where it was.
+    pub not_presented: Option<String>,
+    /// `None` where it was known beforehand that there is nothing to try.
+    pub connection: Option<Box<TlsConnection>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

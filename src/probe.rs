@@ -22,6 +22,7 @@ use crate::probe::client_hello::ClientHello;
 use crate::probe::docker_api::{Cost, Depth};
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
+use crate::probe::throwaway::Throwaway;
 
 mod audit;
 pub mod certificate_store;
@@ -34,6 +35,9 @@ pub mod http;
 mod legacy;
 pub mod server_flight;
 pub mod stream;
+pub mod throwaway;
+mod untrusted;
+mod watched_key;
 
 /// How every endpoint is asked.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct ProbeConfig {
     pub limits: HttpLimits,
     /// For the audit, after the stranger's probe.
     pub credentials: Option<Arc<Credentials>>,
+    /// To be shown, last of all, to servers that ask for a certificate.
+    pub throwaway: Option<Arc<Throwaway>>,
 }
 
 /// Asks one endpoint everything, within its deadline.
@@ -59,7 +65,14 @@ pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
         Some(credentials) => Some(probe.audit(credentials).await),
         None => None,
     };
-    probe.into_observation(observed_at, cut_short, audit)
+    let untrusted = match &config.throwaway {
+        Some(throwaway) => Some(probe.untrusted(throwaway).await),
+        None => None,
+    };
+    let mut observation = probe.into_observation(observed_at, cut_short);
+    observation.audit = audit;
+    observation.untrusted = untrusted;
+    observation
 }
 
 struct Probe<'a> {
@@ -109,12 +122,7 @@ impl<'a> Probe<'a> {
         (!self.in_time()).then(|| format!("the deadline of {seconds} s was reached"))
     }
 
-    fn into_observation(
-        self,
-        observed_at: Timestamp,
-        cut_short: Option<String>,
-        audit: Option<AuditObservation>,
-    ) -> Observation {
+    fn into_observation(self, observed_at: Timestamp, cut_short: Option<String>) -> Observation {
         Observation {
             version: OBSERVATION_VERSION,
             endpoint: self.endpoint,
@@ -122,7 +130,8 @@ impl<'a> Probe<'a> {
             connections: self.connections,
             certificates: self.certificates.into_certificates(),
             cut_short,
-            audit,
+            audit: None,
+            untrusted: None,
         }
     }
 

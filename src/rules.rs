@@ -23,6 +23,7 @@ use crate::advisories::Advisories;
 use crate::assess::{Access, Assessment};
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
+use crate::trust::Anchors;
 
 /// A rule: its name and text, and the function that checks it.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Subject<'a> {
     pub observation: &'a Observation,
     pub assessment: &'a Assessment,
     pub advisories: &'a Advisories,
+    /// What chains should lead to; `None` where nothing was given.
+    pub anchors: Option<&'a Anchors>,
     pub now: Timestamp,
 }
 
@@ -117,8 +120,14 @@ pub static ALL: &[&Rule] = &[
     &tls::TLS_NO_VERSION_1_3,
     &client_auth::CLIENT_CERT_NOT_REQUESTED,
     &client_auth::CLIENT_CERT_OPTIONAL,
+    &client_auth::CLIENT_CERT_UNVERIFIED,
+    &client_auth::CLIENT_CA_PUBLIC,
     &certificate::issuer::CERT_SELF_SIGNED,
     &certificate::issuer::CERT_PRIVATE_ROOT,
+    &certificate::trust::CERT_UNTRUSTED,
+    &certificate::order::CERT_CHAIN_INCOMPLETE,
+    &certificate::order::CERT_CHAIN_MISORDERED,
+    &certificate::order::CERT_CHAIN_SUPERFLUOUS,
     &certificate::validity::CERT_EXPIRED,
     &certificate::validity::CERT_NOT_YET_VALID,
     &certificate::validity::CERT_EXPIRING,
@@ -170,9 +179,10 @@ pub fn judge(
     observation: &Observation,
     assessment: &Assessment,
     advisories: &Advisories,
+    anchors: Option<&Anchors>,
     now: Timestamp,
 ) -> Judgement {
-    let subject = Subject { observation, assessment, advisories, now };
+    let subject = Subject { observation, assessment, advisories, anchors, now };
     let mut judgement =
         Judgement { findings: Vec::new(), passed: Vec::new(), undetermined: Vec::new() };
     for rule in ALL {
@@ -284,6 +294,7 @@ mod tests {
             &fixture::observation(),
             &fixture::hardened(),
             Advisories::embedded().unwrap(),
+            None,
             fixture::now(),
         );
         assert_eq!(judgement.undetermined, []);
@@ -304,6 +315,7 @@ mod tests {
                 &fixture::observation(),
                 &fixture::open_plain(),
                 Advisories::embedded().unwrap(),
+                None,
                 fixture::now(),
             )
         };
@@ -321,6 +333,7 @@ mod tests {
             &fixture::observation(),
             &fixture::open_plain(),
             Advisories::embedded().unwrap(),
+            None,
             fixture::now(),
         );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));

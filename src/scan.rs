@@ -24,6 +24,7 @@ use crate::report::{Judged, v1};
 use crate::rules::{self, Subject};
 use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
+use crate::trust::Anchors;
 
 /// What to scan and how; validated.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct ScanConfig {
     pub sni: Option<String>,
     /// By what engines' versions are judged.
     pub advisories: Arc<Advisories>,
+    /// What the chains of certificates should lead to.
+    pub anchors: Option<Arc<Anchors>>,
 }
 
 /// Live figures, for a progress display.
@@ -130,8 +133,10 @@ pub async fn run(
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
                         let advisories = Arc::clone(&config.advisories);
+                        let anchors = config.anchors.clone();
                         probes.spawn(async move {
-                            Box::new(judge(observe(endpoint, &probe).await, &advisories))
+                            let observation = observe(endpoint, &probe).await;
+                            Box::new(judge(observation, &advisories, anchors.as_deref()))
                         });
                     }
                     None => drained = true,
@@ -148,11 +153,16 @@ pub async fn run(
 }
 
 /// The pure half of the pipeline, on one observation.
-pub fn judge(observation: Observation, advisories: &Advisories) -> v1::Endpoint {
+pub fn judge(
+    observation: Observation,
+    advisories: &Advisories,
+    anchors: Option<&Anchors>,
+) -> v1::Endpoint {
     let now = Timestamp::now();
     let assessment = assess(&observation);
-    let subject = Subject { observation: &observation, assessment: &assessment, advisories, now };
-    let judgement = rules::judge(&observation, &assessment, advisories, now);
+    let subject =
+        Subject { observation: &observation, assessment: &assessment, advisories, anchors, now };
+    let judgement = rules::judge(&observation, &assessment, advisories, anchors, now);
     let baseline = baseline(&subject, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
     v1::Endpoint::new(Judged {

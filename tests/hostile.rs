@@ -571,7 +571,7 @@ async fn a_path_that_is_only_lost_is_no_refusal() {
     let address = docker_but("/info", b"").await;
     let (observation, assessment) = judged(address).await;
     assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
-    let judged = docksweep::scan::judge(observation, Advisories::embedded().unwrap());
+    let judged = docksweep::scan::judge(observation, Advisories::embedded().unwrap(), None);
     let undetermined: Vec<&str> =
         judged.rules_undetermined.iter().map(|rule| rule.rule.as_ref()).collect();
     assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");

@@ -60,7 +60,7 @@ async fn observed(address: SocketAddr) -> Observation {
 }
 
 fn report(observation: Observation) -> Value {
-    serde_json::to_value(judge(observation, Advisories::embedded().unwrap())).unwrap()
+    serde_json::to_value(judge(observation, Advisories::embedded().unwrap(), None)).unwrap()
 }
 
 fn size(observation: &Observation) -> usize {

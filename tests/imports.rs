@@ -11,7 +11,12 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("finding", &[], PURE),
     ("sanitize", &[], PURE),
     ("assess", &["assess", "observation", "certificate"], PURE),
-    ("rules", &["rules", "observation", "advisories", "assess", "certificate", "finding"], PURE),
+    ("trust", &["trust", "certificate"], PURE),
+    (
+        "rules",
+        &["rules", "observation", "advisories", "assess", "certificate", "finding", "trust"],
+        PURE,
+    ),
     (
         "baseline",
         &["baseline", "advisories", "observation", "assess", "certificate", "finding", "rules"],

@@ -24,6 +24,7 @@ pub fn probe_config() -> ProbeConfig {
         depth: Depth::Posture,
         limits: HttpLimits::default(),
         credentials: None,
+        throwaway: None,
     }
 }
 

@@ -20,4 +20,6 @@ mod rejudge;
 mod replay;
 mod schema;
 mod tls_stub;
+mod trust;
 mod truth;
+mod untrusted;

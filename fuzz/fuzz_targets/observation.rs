@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(observation) = serde_json::from_slice::<Observation>(bytes) {
         let advisories = Advisories::embedded().expect("a test reads them");
-        let endpoint = judge(observation, advisories);
+        let endpoint = judge(observation, advisories, None);
         assert!(serde_json::to_string(&endpoint).is_ok());
     }
 });

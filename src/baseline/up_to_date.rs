@@ -149,7 +149,13 @@ mod tests {
 
     fn at(assessment: &Assessment, advisories: &Advisories, now: &str) -> (CheckStatus, String) {
         let observation = observation();
-        let subject = Subject { observation: &observation, assessment, advisories, now: time(now) };
+        let subject = Subject {
+            observation: &observation,
+            assessment,
+            advisories,
+            anchors: None,
+            now: time(now),
+        };
         let check = check(&subject);
         (check.status, check.reason)
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::cli::ReportArgs;
 use crate::command::Failure;
 use crate::command::advisories;
-use crate::command::scan::{exit_code, rules_version};
+use crate::command::scan::{TRUST_NOTE, exit_code, rules_version, trust_note};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
@@ -23,12 +23,13 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let outputs = config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?;
     let text = config::text_options(args.color, args.severity);
     let known = advisories::load(args.advisories.as_deref())?;
+    let anchors = config::anchors(&args.trust).map_err(config::ConfigError::from)?;
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
     let tool = v1::Tool::current(rules_version(), known.advisories.date());
-    scan.notes.retain(|note| !advisories::is_note(note));
+    scan.notes.retain(|note| !advisories::is_note(note) && !note.starts_with(TRUST_NOTE));
     scan.notes.push(format!(
         "judged again by {} {} on {}, from what was seen then",
         tool.name,
@@ -36,6 +37,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
         Timestamp::now().strftime("%Y-%m-%d")
     ));
     scan.notes.extend(known.notes(Timestamp::now()));
+    scan.notes.extend(anchors.as_ref().map(trust_note));
     let mut reporters = Reporters::default();
     for (destination, format) in &outputs {
         let text = match destination {
@@ -51,7 +53,7 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(observation, &known.advisories);
+        let mut endpoint = scan::judge(observation, &known.advisories, anchors.as_ref());
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);

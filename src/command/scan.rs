@@ -23,6 +23,7 @@ use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
+use crate::trust::Anchors;
 
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
@@ -86,7 +87,9 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
         advisories: Arc::clone(&known.advisories),
+        anchors: config.anchors,
     };
+    let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
         if let Err(error) = reporters.endpoint(endpoint) {
             write_error.get_or_insert(error);
@@ -102,7 +105,8 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
     drop(display);
 
     let reason = stop.reason();
-    let notes = known.notes(report.started_at);
+    let mut notes = known.notes(report.started_at);
+    notes.extend(trust_note);
     let report = finished(tool, report, outcome, &targets, notes, reason);
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
@@ -225,6 +229,14 @@ fn finished(
     scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
     Report::new(tool, scan, Vec::new(), outcome.endpoints)
+}
+
+/// How a note begins that says by what the chains were judged.
+pub(super) const TRUST_NOTE: &str = "whether certificates are trusted was judged by";
+
+/// By what the chains were judged.
+pub(super) fn trust_note(anchors: &Anchors) -> String {
+    format!("{TRUST_NOTE} {}", anchors.sources())
 }
 
 fn nothing_to_scan() -> Failure {

@@ -376,6 +376,9 @@ pub struct ClientAuth {
     pub acceptable_issuers_total: u64,
     /// What the answers rest on.
     pub reason: String,
+    /// What the answer on verification rests on, or why there is none.
+    #[serde(default)]
+    pub verified_reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -398,9 +401,14 @@ pub enum EnforcedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verified {
+    /// It was refused.
     Yes,
+    /// It was let in, where a stranger without a certificate is not.
     No,
+    /// Nobody tried, or there is nothing to try.
     Untested,
+    /// It was to be tried, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,8 +2,10 @@
 
 pub(super) mod issuer;
 pub(super) mod name;
+pub(super) mod order;
 pub(super) mod role;
 pub(super) mod strength;
+pub(super) mod trust;
 pub(super) mod validity;
 
 use std::collections::HashSet;
@@ -165,6 +167,7 @@ mod tests {
             observation: &observation(),
             assessment,
             advisories: crate::advisories::Advisories::embedded().unwrap(),
+            anchors: None,
             now: now(),
         };
         match each(&subject, |seen, _| Outcome::found(seen.role())) {
@@ -192,6 +195,7 @@ mod tests {
                 observation: &observation(),
                 assessment,
                 advisories: crate::advisories::Advisories::embedded().unwrap(),
+                anchors: None,
                 now: now(),
             };
             each_leaf(&subject, |_| outcome())

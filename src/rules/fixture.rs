@@ -17,6 +17,7 @@ use crate::certificate::{
 use crate::observation::{
     Endpoint, KeyPossession, OBSERVATION_VERSION, Observation, TlsVersion, VersionBody,
 };
+use crate::trust::Anchors;
 
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -41,6 +42,7 @@ pub(crate) fn observation() -> Observation {
         certificates: vec![],
         cut_short: None,
         audit: None,
+        untrusted: None,
     }
 }
 
@@ -86,6 +88,7 @@ pub(crate) fn open_tls() -> Assessment {
         required: Answer::No,
         enforced_by: None,
         verified: Verified::Untested,
+        verified_reason: "no untrusted certificate was tried".into(),
         reason: "no CertificateRequest before ServerHelloDone".into(),
         acceptable_issuers: vec![],
         acceptable_issuers_total: 0,
@@ -130,6 +133,7 @@ pub(crate) fn hardened() -> Assessment {
             required: Answer::Yes,
             enforced_by: Some(EnforcedBy::Tls),
             verified: Verified::Untested,
+            verified_reason: "no untrusted certificate was tried".into(),
             reason: "alert 116 certificate_required".into(),
             acceptable_issuers: vec![b"root".to_vec()],
             acceptable_issuers_total: 1,
@@ -226,8 +230,17 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
 }
 
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
+    judged_by(rule, &observation(), assessment, None)
+}
+
+pub(crate) fn judged_by(
+    rule: &Rule,
+    observation: &Observation,
+    assessment: &Assessment,
+    anchors: Option<&Anchors>,
+) -> Verdict {
     let advisories = Advisories::embedded().unwrap();
-    (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
+    (rule.check)(&Subject { observation, assessment, advisories, anchors, now: now() })
 }
 
 /// The violations found; panics where there are none.

@@ -18,8 +18,9 @@ fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
         certificates: Vec::new(),
         cut_short: None,
         audit: None,
+        untrusted: None,
     };
-    judge(observation, Advisories::embedded().unwrap())
+    judge(observation, Advisories::embedded().unwrap(), None)
 }
 
 fn unanswered(end: StreamEnd) -> Connection {

@@ -122,6 +122,7 @@ fn both(open: Vec<Exchange>, audit: Option<AuditObservation>) -> Observation {
         certificates: vec![],
         cut_short: None,
         audit,
+        untrusted: None,
     }
 }
 

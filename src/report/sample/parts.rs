@@ -37,6 +37,7 @@ pub fn build(
         certificates: vec![Der(vec![0x30, 0x03, 0x02, 0x01, 0x01])],
         cut_short: None,
         audit: None,
+        untrusted: None,
     };
     v1::Endpoint::new(v1::Judged {
         observation,
@@ -163,6 +164,7 @@ pub fn client_auth(requested: Answer, required: Answer) -> ClientAuth {
         required,
         enforced_by: None,
         verified: Verified::Untested,
+        verified_reason: "no untrusted certificate was tried".into(),
         reason: "one handshake and five requests".into(),
         acceptable_issuers: Vec::new(),
         acceptable_issuers_total: 0,

@@ -168,6 +168,7 @@ impl From<&assess::ClientAuth> for ClientAuth {
             acceptable_issuers: auth.acceptable_issuers.iter().map(|der| issuer(der)).collect(),
             acceptable_issuers_total: count(auth.acceptable_issuers_total),
             reason: auth.reason.clone(),
+            verified_reason: auth.verified_reason.clone(),
         }
     }
 }
@@ -333,7 +334,7 @@ same_variants! {
     assess::SupportStatus => SupportStatus { Accepted, Refused, Undetermined }
     assess::Answer => Answer { Yes, No, Undetermined }
     assess::EnforcedBy => EnforcedBy { Tls, Http }
-    assess::Verified => Verified { Yes, No, Untested }
+    assess::Verified => Verified { Yes, No, Untested, Undetermined }
 }
 
 /// Saturates where a count does not fit, which no list in memory reaches.

@@ -124,7 +124,7 @@ fn keys_are_those_of_the_contract_in_its_order() {
     assert_keys(
         &tls.client_auth,
         "requested required enforced_by verified acceptable_issuers acceptable_issuers_total \
-         reason",
+         reason verified_reason",
     );
     let chain = tls.chains.first().unwrap();
     assert_keys(chain, "seen_in certificates");

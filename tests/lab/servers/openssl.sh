@@ -13,6 +13,10 @@ openssl_certificates() {
   certificate openssl-tls13-client-cert 127.20.0.27
   certificate openssl-client-cert-optional 127.20.0.28
   certificate openssl-tls-mute 127.20.0.29
+  certificate openssl-verifies-nothing 127.20.0.80
+  certificate openssl-tls12-verifies-nothing 127.20.0.81
+  certificate openssl-rsa-clients-only 127.20.0.86
+  certificate openssl-tls11-verifies-nothing 127.20.0.87 key=rsa:2048
   certificate cert-expired 127.20.0.30 from='-400 days' until='-3 days'
   certificate cert-not-yet-valid 127.20.0.31 from='+10 days' until='+407 days'
   certificate cert-expiring 127.20.0.32 from='-370 days' until='+20 days'
@@ -55,6 +59,12 @@ openssl_start() {
   s_server openssl-client-cert 127.20.0.26 -www "${wants_client[@]}"
   s_server openssl-tls13-client-cert 127.20.0.27 -www -tls1_3 "${wants_client[@]}"
   s_server openssl-client-cert-optional 127.20.0.28 -www -verify 3 -CAfile "$CERTS/root.crt"
+
+  # -Verify alone demands a certificate, and takes any.
+  s_server openssl-verifies-nothing 127.20.0.80 -www -Verify 1
+  s_server openssl-tls12-verifies-nothing 127.20.0.81 -www -Verify 1 -tls1_2
+  s_server openssl-rsa-clients-only 127.20.0.86 -www -Verify 1 -client_sigalgs RSA-PSS+SHA256:RSA+SHA256
+  s_server openssl-tls11-verifies-nothing 127.20.0.87 -www -Verify 1 -tls1_1 "${weak[@]}"
 
   s_server cert-expired 127.20.0.30 -www
   s_server cert-not-yet-valid 127.20.0.31 -www
