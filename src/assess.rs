@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use crate::assess::posture::Posture;
 use crate::certificate::Certificate;
+use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::posture::ContainerBody;
+pub use crate::observation::suites::ServerOrder;
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HelloAnswer, KeyPossession, Negotiated, Observation,
-    StreamEnd, TlsVersion, VersionBody,
+    StreamEnd, SuiteRun, TlsVersion, VersionBody,
 };
 
 mod api;
 mod audit;
+mod ciphers;
 mod client_auth;
 pub mod posture;
 mod tls;
@@ -27,7 +30,9 @@ pub fn assess(observation: &Observation) -> Assessment {
     let api = api::assess(observation, transport, tls.as_ref());
     let audit = observation.audit.as_ref().map(audit::assess);
     let audited = observation.audit.as_ref().map_or(0, |audit| audit.connections.len());
-    let connections = observation.connections.len() + audited;
+    let for_suites = observation.cipher_suites.iter().flat_map(|asked| &asked.runs);
+    let for_suites: usize = for_suites.map(SuiteRun::connections).sum();
+    let connections = observation.connections.len() + audited + for_suites;
     Assessment { transport, api, tls, audit, connections }
 }
 
@@ -100,7 +105,7 @@ pub struct Assessment {
     pub tls: Option<TlsAssessment>,
     /// What a client certificate brought, where one was given.
     pub audit: Option<Audit>,
-    /// TCP connections that it took, the audit's among them.
+    /// TCP connections that it took, the audit's and those for cipher suites among them.
     pub connections: usize,
 }
 
@@ -231,6 +236,7 @@ pub struct TlsAssessment {
     pub negotiated: Option<Negotiated>,
     pub key_possession: KeyPossession,
     pub client_auth: ClientAuth,
+    pub ciphers: CipherAssessment,
     pub chains: Vec<Chain>,
     /// Why `chains` is empty, where it is.
     pub chains_missing: Option<String>,
@@ -248,6 +254,33 @@ pub enum SupportStatus {
     Accepted,
     Refused,
     Undetermined,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CipherAssessment {
+    /// All six, always.
+    pub classes: BTreeMap<CipherClass, ClassSupport>,
+    /// Of any suite, at any version.
+    pub forward_secrecy: VersionSupport,
+    /// Of each accepted version, where all suites were asked for.
+    pub suites: Option<BTreeMap<TlsVersion, SuiteList>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassSupport {
+    pub status: SupportStatus,
+    pub reason: String,
+    /// Suites that were chosen, newest version first; there may be more.
+    pub accepted: Vec<(TlsVersion, CipherSuite)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuiteList {
+    /// In the server's order, if it has one.
+    pub suites: Vec<CipherSuite>,
+    pub order: ServerOrder,
+    /// Why there may be more, if there may.
+    pub incomplete: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Chain, SupportStatus, TlsAssessment, VersionSupport, client_auth};
+use super::{Chain, SupportStatus, TlsAssessment, VersionSupport, ciphers, client_auth};
 use crate::certificate::Certificate;
 use crate::observation::versions::{Settled, describe, settle};
 use crate::observation::{
@@ -22,6 +22,7 @@ pub(super) fn assess(observation: &Observation) -> TlsAssessment {
         negotiated: handshake.and_then(|tls| tls.negotiated.clone()),
         key_possession: handshake.map_or(KeyPossession::Untested, |tls| tls.key_possession.clone()),
         client_auth: client_auth::assess(observation),
+        ciphers: ciphers::assess(observation),
         chains,
         chains_missing,
     }
@@ -34,7 +35,7 @@ pub(super) fn first_handshake(observation: &Observation) -> Option<&TlsConnectio
     })
 }
 
-fn support(settled: Settled) -> VersionSupport {
+pub(super) fn support(settled: Settled) -> VersionSupport {
     let (status, reason) = match settled {
         Settled::Accepted(reason) => (SupportStatus::Accepted, reason),
         Settled::Refused(reason) => (SupportStatus::Refused, reason),

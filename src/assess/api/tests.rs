@@ -48,6 +48,7 @@ fn observation(connection: Connection) -> Observation {
         certificates: Vec::new(),
         cut_short: None,
         audit: None,
+        cipher_suites: None,
     }
 }
 

@@ -1,0 +1,89 @@
+//! For `--ciphers`: every suite of every accepted version.
+//!
+//! Some servers fail on long lists of suites, so the registry goes out in pieces, each asked until
+//! the server refuses the rest of it. The common suites are one piece, and on most servers no other
+//! has any.
+
+use super::{SuiteOffer, Until, controls};
+use crate::cipher_suite::CipherSuite;
+use crate::observation::suites::{ServerOrder, SuiteEvidence, server_order};
+use crate::observation::{Connection, SuiteRun, TlsVersion};
+
+/// Connections for one endpoint. A server that takes every suite there is at every version would
+/// need about nine hundred.
+pub(in crate::probe) const MAX_CONNECTIONS: usize = 1000;
+
+/// Suites in one hello: with a usual server name it stays below 256 bytes.
+const PIECE: usize = 48;
+
+/// What to ask next; empty when everything was.
+pub(in crate::probe) fn next_offers(
+    connections: &[Connection],
+    runs: &[SuiteRun],
+) -> Vec<SuiteOffer> {
+    let evidence = SuiteEvidence::new(connections, runs);
+    let accepted = TlsVersion::ALL.into_iter().rev().filter(|v| evidence.accepts_version(*v));
+    if runs.is_empty() {
+        return accepted.flat_map(pieces).collect();
+    }
+    let controls = controls(&evidence, runs);
+    if !controls.is_empty() {
+        return controls;
+    }
+    accepted.filter_map(|version| ordering(version, &evidence, runs)).collect()
+}
+
+fn pieces(version: TlsVersion) -> Vec<SuiteOffer> {
+    let existing = |id: &u16| CipherSuite::from_id(*id).is_some_and(|s| s.exists_in(version));
+    let common: Vec<u16> = COMMON.iter().copied().filter(existing).collect();
+    let rest: Vec<u16> = CipherSuite::all()
+        .iter()
+        .map(|suite| suite.id)
+        .filter(|id| existing(id) && !common.contains(id))
+        .collect();
+    std::iter::once(common.as_slice())
+        .chain(rest.chunks(PIECE))
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| SuiteOffer { version, suites: piece.to_vec(), until: Until::Refused })
+        .collect()
+}
+
+/// The accepted suites in reverse, to see whose order counts; then, if it is the server's, all of
+/// them until none is left.
+fn ordering(
+    version: TlsVersion,
+    evidence: &SuiteEvidence,
+    runs: &[SuiteRun],
+) -> Option<SuiteOffer> {
+    let accepted = evidence.accepted(version);
+    if accepted.len() < 2 {
+        return None;
+    }
+    let of_version = || runs.iter().filter(|run| run.version == version);
+    let asked = |until: Until| {
+        of_version().any(|run| {
+            let whole = run.offered.len() == accepted.len()
+                && accepted.iter().all(|suite| run.offered.contains(suite));
+            whole && (until == Until::Answered || run.chosen.len() != 1 || run.end.is_some())
+        })
+    };
+    let listed = of_version().any(|run| accepted.iter().all(|suite| run.chosen.contains(suite)));
+    let reversed = || accepted.iter().rev().copied().collect();
+    if !asked(Until::Answered) {
+        return Some(SuiteOffer { version, suites: reversed(), until: Until::Answered });
+    }
+    let wanted = server_order(version, evidence, runs) == ServerOrder::Server && !listed;
+    (wanted && !asked(Until::Refused)).then(|| SuiteOffer {
+        version,
+        suites: reversed(),
+        until: Until::Refused,
+    })
+}
+
+/// What current and older servers of every make are set up with.
+const COMMON: [u16; PIECE] = [
+    0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0xc02c, 0xc030, 0x009f, 0xcca9, 0xcca8, 0xccaa, 0xc02b,
+    0xc02f, 0x009e, 0xc024, 0xc028, 0x006b, 0xc023, 0xc027, 0x0067, 0xc00a, 0xc014, 0x0039, 0xc009,
+    0xc013, 0x0033, 0x009d, 0x009c, 0x003d, 0x003c, 0x0035, 0x002f, 0xc0ad, 0xc0ac, 0xc09f, 0xc09e,
+    0xc09d, 0xc09c, 0x0088, 0x0045, 0x0084, 0x0041, 0xc008, 0xc012, 0x0016, 0x000a, 0x0005, 0x0004,
+];
