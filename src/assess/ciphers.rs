@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use super::{CipherAssessment, ClassSupport, SuiteList, SupportStatus};
 use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::suites::{ClassSettled, ServerOrder, SuiteEvidence, server_order};
-use crate::observation::{Observation, SuiteObservation, SuiteRun, SuitesAsked, TlsVersion};
+use crate::observation::{SuiteObservation, SuiteRun, SuitesAsked, TlsVersion};
 
-pub(super) fn assess(observation: &Observation) -> CipherAssessment {
-    let asked = observation.cipher_suites.as_ref();
-    let runs = asked.map(|asked| asked.runs.as_slice()).unwrap_or_default();
-    let evidence = SuiteEvidence::new(&observation.connections, runs);
-    let classes = CipherClass::ALL.into_iter().map(|class| (class, support(&evidence, class)));
+pub(super) fn assess(
+    asked: Option<&SuiteObservation>,
+    evidence: &SuiteEvidence,
+) -> CipherAssessment {
+    let classes = CipherClass::ALL.into_iter().map(|class| (class, support(evidence, class)));
     CipherAssessment {
         classes: classes.collect(),
         forward_secrecy: super::tls::support(evidence.forward_secrecy()),
         suites: asked
             .filter(|asked| asked.asked == SuitesAsked::All)
-            .map(|asked| lists(asked, &evidence)),
+            .map(|asked| lists(asked, evidence)),
     }
 }
 

@@ -27,11 +27,16 @@ pub struct SuiteEvidence {
     refused: BTreeMap<TlsVersion, BTreeMap<u16, String>>,
     /// Why the last hello that settled nothing did not.
     unsettled: BTreeMap<TlsVersion, String>,
+    /// Set where TLS 1.2 and below were refused in a way that may have been about the suites: the
+    /// hellos for versions offer neither NULL nor anonymous ones.
+    doubt: Option<String>,
 }
 
 impl SuiteEvidence {
     pub fn new(connections: &[Connection], runs: &[SuiteRun]) -> Self {
-        let mut evidence = Self { versions: settle(connections), ..Self::default() };
+        let versions = with_suites(settle(connections), runs);
+        let doubt = doubt(connections, &versions);
+        let mut evidence = Self { versions, doubt, ..Self::default() };
         for (version, suite) in connections.iter().filter_map(chosen) {
             evidence.accept(version, suite);
         }
@@ -39,6 +44,12 @@ impl SuiteEvidence {
         for (number, run) in runs.iter().enumerate() {
             for suite in run.chosen.iter().take(MAX_OFFERED) {
                 evidence.accept(run.version, *suite);
+            }
+            if let Some(SuiteEnd::Other { version, cipher_suite }) = run.end
+                && let Some(lower) = TlsVersion::from_wire(version).filter(|v| *v < run.version)
+                && remaining(run).any(|suite| suite == cipher_suite)
+            {
+                evidence.accept(lower, cipher_suite);
             }
             let later = runs.get(number + 1..).unwrap_or_default();
             match refusal(run, later) {
@@ -90,9 +101,15 @@ impl SuiteEvidence {
     /// some with each step up (export in 1.1) and some with the step down to SSL 3.0 (curves), so
     /// TLS 1.0 has them all: where it is accepted it speaks for the three.
     pub fn telling_versions(&self) -> Vec<TlsVersion> {
-        let newest = Some(TlsVersion::Tls12).filter(|version| self.accepts_version(*version));
+        let newest = Some(TlsVersion::Tls12)
+            .filter(|version| self.accepts_version(*version) || self.doubt.is_some());
         let older = OLDER.into_iter().find(|version| self.accepts_version(*version));
         newest.into_iter().chain(older).collect()
+    }
+
+    /// What the versions come to, by all hellos.
+    pub fn versions(&self) -> &BTreeMap<TlsVersion, Settled> {
+        &self.versions
     }
 
     /// What a class was seen to come to.
@@ -212,6 +229,7 @@ const MAX_RUNS: usize = 256;
 const MAX_OFFERED: usize = 512;
 
 const CLOSE_NOTIFY: u8 = 0;
+const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 
 /// What was offered and not chosen.
@@ -266,6 +284,54 @@ fn refusal(run: &SuiteRun, later: &[SuiteRun]) -> Option<Result<String, String>>
             "a ServerHello chose {cipher_suite:#06x} in version {version:#06x}, which was not asked for"
         )),
     })
+}
+
+/// A ServerHello to a hello with weak suites alone shows a version as well. Where no other hello
+/// did, the refusals of the others may have been about their suites.
+fn with_suites(
+    mut versions: BTreeMap<TlsVersion, Settled>,
+    runs: &[SuiteRun],
+) -> BTreeMap<TlsVersion, Settled> {
+    for run in runs.iter().take(MAX_RUNS) {
+        let lower = match run.end {
+            Some(SuiteEnd::Other { version, .. }) => {
+                TlsVersion::from_wire(version).filter(|version| *version < run.version)
+            }
+            _ => None,
+        };
+        let shown = if run.chosen.is_empty() { lower } else { Some(run.version) };
+        let Some(shown) = shown else { continue };
+        if matches!(versions.get(&shown), Some(Settled::Accepted(_))) {
+            continue;
+        }
+        let reason = format!("a ServerHello chose {shown}, and a suite that clients seldom offer");
+        versions.insert(shown, Settled::Accepted(reason));
+        for (version, settled) in versions.iter_mut().filter(|(version, _)| **version < shown) {
+            if let Settled::Refused(why) = settled {
+                let why = format!("{version} was refused to a hello without such suites: {why}");
+                *settled = Settled::Open(why);
+            }
+        }
+    }
+    versions
+}
+
+fn doubt(connections: &[Connection], versions: &BTreeMap<TlsVersion, Settled>) -> Option<String> {
+    let accepted = |version| matches!(versions.get(&version), Some(Settled::Accepted(_)));
+    if TlsVersion::ALL.into_iter().any(|v| v < TlsVersion::Tls13 && accepted(v)) {
+        return None;
+    }
+    let answers = connections.iter().filter_map(|connection| match connection {
+        Connection::Hello(hello) if hello.offered == [TlsVersion::Tls12] => Some(&hello.answer),
+        _ => None,
+    });
+    let alerts = answers.filter_map(|answer| match answer {
+        HelloAnswer::Alert { description, .. } => Some(*description),
+        _ => None,
+    });
+    let alerts: Vec<u8> = alerts.collect();
+    let about_suites = alerts.first().filter(|_| !alerts.contains(&PROTOCOL_VERSION))?;
+    Some(format!("alert {about_suites} {}", alert_name(*about_suites)))
 }
 
 /// By whose list a server chooses.

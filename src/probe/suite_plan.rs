@@ -31,10 +31,10 @@ pub(super) enum Until {
     Refused,
 }
 
-/// Whether any version was accepted, and so a suite can be.
+/// Whether anything was said in TLS, so that suites can be asked for.
 pub(super) fn is_tls(connections: &[Connection]) -> bool {
     let evidence = SuiteEvidence::new(connections, &[]);
-    TlsVersion::ALL.into_iter().any(|version| evidence.accepts_version(version))
+    evidence.accepts_version(TlsVersion::Tls13) || !evidence.telling_versions().is_empty()
 }
 
 /// What to ask so that each class of weak suites, and forward secrecy, is settled; empty when all
@@ -42,66 +42,52 @@ pub(super) fn is_tls(connections: &[Connection]) -> bool {
 /// that and do not count against it.
 ///
 /// One hello with all weak classes together is refused by a server that is set up well, and all of
-/// them are settled. Where one was chosen instead, the rest is asked class by class.
+/// them are settled. Where one was chosen instead, the others go out again without it.
 pub(super) fn next_offers(
     connections: &[Connection],
     runs: &[SuiteRun],
     elsewhere: usize,
 ) -> Vec<SuiteOffer> {
     let evidence = SuiteEvidence::new(connections, runs);
-    let open = open_classes(&evidence);
-    let mut offers = Vec::new();
-    for version in evidence.telling_versions() {
-        // What the newer version shows is not asked of the older one again, but where both refuse
-        // in the first round, no time is lost.
-        if !offers.is_empty() && !runs.is_empty() {
-            break;
-        }
-        offers.extend(class_offers(version, &open, &evidence, runs));
+    let open: Vec<CipherClass> = CipherClass::ALL
+        .into_iter()
+        .filter(|class| matches!(evidence.class(*class), ClassSettled::Open(_)))
+        .collect();
+    let for_classes = runs.get(elsewhere..).unwrap_or_default();
+    let spent: usize = for_classes.iter().map(SuiteRun::connections).sum();
+    let left = MAX_CLASS_CONNECTIONS.saturating_sub(spent);
+    let telling = evidence.telling_versions();
+
+    let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));
+    let mut offers: Vec<SuiteOffer> = telling
+        .iter()
+        .filter_map(|version| {
+            asked_once(*version, evidence.open_suites(*version, weak), &evidence, runs)
+        })
+        .collect();
+    // What the newer version shows need not be asked of the older one. To ask both at once saves
+    // time where both refuse, and after two answers time counts more than connections.
+    let rounds =
+        telling.first().map_or(0, |v| for_classes.iter().filter(|r| r.version == *v).count());
+    let both = match rounds {
+        0 => open.len() == CipherClass::ALL.len(),
+        1 => false,
+        _ => left >= 4,
+    };
+    if !both {
+        offers.truncate(1);
     }
     // Where TLS 1.3 itself is open, no other hello can tell.
     if let Settled::Open(_) = evidence.forward_secrecy()
         && !evidence.version_is_open(TlsVersion::Tls13)
     {
-        for version in evidence.telling_versions() {
-            let suites = evidence.open_suites(version, |suite| suite.has_forward_secrecy());
-            offers.extend(asked_once(version, suites, &evidence, runs));
-        }
+        offers.extend(telling.iter().filter_map(|version| {
+            let suites = evidence.open_suites(*version, CipherSuite::has_forward_secrecy);
+            asked_once(*version, suites, &evidence, runs)
+        }));
     }
-    let spent: usize = runs.iter().skip(elsewhere).map(SuiteRun::connections).sum();
-    offers.truncate(MAX_CLASS_CONNECTIONS.saturating_sub(spent));
+    offers.truncate(left);
     offers
-}
-
-fn open_classes(evidence: &SuiteEvidence) -> Vec<CipherClass> {
-    let open = |class: &CipherClass| matches!(evidence.class(*class), ClassSettled::Open(_));
-    CipherClass::ALL.into_iter().filter(open).collect()
-}
-
-/// The classes that hardly any server has are asked together as long as none of them is seen.
-const RARE: [CipherClass; 3] = [CipherClass::Null, CipherClass::Anonymous, CipherClass::Export];
-
-fn class_offers(
-    version: TlsVersion,
-    open: &[CipherClass],
-    evidence: &SuiteEvidence,
-    runs: &[SuiteRun],
-) -> Vec<SuiteOffer> {
-    let first = !runs.iter().any(|run| run.version == version);
-    let rare: Vec<CipherClass> = RARE.into_iter().filter(|class| open.contains(class)).collect();
-    let groups: Vec<Vec<CipherClass>> = if first {
-        vec![open.to_vec()]
-    } else {
-        let whole = rare.len() == RARE.len();
-        let rest = open.iter().filter(|class| !(whole && rare.contains(class)));
-        let together = Some(rare.clone()).filter(|_| whole);
-        together.into_iter().chain(rest.map(|class| vec![*class])).collect()
-    };
-    let offers = groups.into_iter().filter_map(|classes| {
-        let of_group = |suite: CipherSuite| classes.iter().any(|class| suite.is(*class));
-        asked_once(version, evidence.open_suites(version, of_group), evidence, runs)
-    });
-    offers.collect()
 }
 
 /// An offer of these suites, if it is not a repetition. Where the same was dropped without a word,
