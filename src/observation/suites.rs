@@ -28,13 +28,13 @@ pub struct SuiteEvidence {
     /// Why the last hello that settled nothing did not.
     unsettled: BTreeMap<TlsVersion, String>,
     /// Set where TLS 1.2 and below were refused in a way that may have been about the suites: the
-    /// hellos for versions offer neither NULL nor anonymous ones.
-    doubt: Option<String>,
+    /// hellos for versions offer no NULL, anonymous or export ones.
+    doubt: Option<TlsVersion>,
 }
 
 impl SuiteEvidence {
     pub fn new(connections: &[Connection], runs: &[SuiteRun]) -> Self {
-        let versions = with_suites(settle(connections), runs);
+        let versions = with_suites(settle(connections), connections, runs);
         let doubt = doubt(connections, &versions);
         let mut evidence = Self { versions, doubt, ..Self::default() };
         for (version, suite) in connections.iter().filter_map(chosen) {
@@ -90,6 +90,11 @@ impl SuiteEvidence {
         matches!(self.versions.get(&version), Some(Settled::Accepted(_)))
     }
 
+    /// Accepted, or refused in a way that may have been about the suites.
+    pub fn may_accept(&self, version: TlsVersion) -> bool {
+        self.accepts_version(version) || self.doubt.is_some_and(|highest| version <= highest)
+    }
+
     pub fn version_is_open(&self, version: TlsVersion) -> bool {
         matches!(self.versions.get(&version), None | Some(Settled::Open(_)))
     }
@@ -101,10 +106,9 @@ impl SuiteEvidence {
     /// some with each step up (export in 1.1) and some with the step down to SSL 3.0 (curves), so
     /// TLS 1.0 has them all: where it is accepted it speaks for the three.
     pub fn telling_versions(&self) -> Vec<TlsVersion> {
-        let newest = Some(TlsVersion::Tls12)
-            .filter(|version| self.accepts_version(*version) || self.doubt.is_some());
+        let newest = Some(TlsVersion::Tls12).filter(|version| self.accepts_version(*version));
         let older = OLDER.into_iter().find(|version| self.accepts_version(*version));
-        newest.into_iter().chain(older).collect()
+        newest.into_iter().chain(older).chain(self.doubt).collect()
     }
 
     /// What the versions come to, by all hellos.
@@ -193,7 +197,11 @@ impl SuiteEvidence {
             return Err(why);
         }
         if telling.is_empty() {
-            return Ok("no version below TLSv1.3 is accepted".to_owned());
+            return if self.accepts_version(TlsVersion::Tls13) {
+                Ok("no version below TLSv1.3 is accepted".to_owned())
+            } else {
+                Err("no version is accepted".to_owned())
+            };
         }
         let mut reasons = Vec::new();
         for version in telling {
@@ -220,6 +228,9 @@ impl SuiteEvidence {
         }
     }
 }
+
+const LEGACY: [TlsVersion; 4] =
+    [TlsVersion::Tls12, TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3];
 
 /// The older versions, in the order in which one speaks for the others.
 const OLDER: [TlsVersion; 3] = [TlsVersion::Tls10, TlsVersion::Tls11, TlsVersion::Ssl3];
@@ -290,6 +301,7 @@ fn refusal(run: &SuiteRun, later: &[SuiteRun]) -> Option<Result<String, String>>
 /// did, the refusals of the others may have been about their suites.
 fn with_suites(
     mut versions: BTreeMap<TlsVersion, Settled>,
+    connections: &[Connection],
     runs: &[SuiteRun],
 ) -> BTreeMap<TlsVersion, Settled> {
     for run in runs.iter().take(MAX_RUNS) {
@@ -307,7 +319,10 @@ fn with_suites(
         let reason = format!("a ServerHello chose {shown}, and a suite that clients seldom offer");
         versions.insert(shown, Settled::Accepted(reason));
         for (version, settled) in versions.iter_mut().filter(|(version, _)| **version < shown) {
-            if let Settled::Refused(why) = settled {
+            let by_version = connections
+                .iter()
+                .any(|connection| alert_to(connection, *version) == Some(PROTOCOL_VERSION));
+            if let (Settled::Refused(why), false) = (&settled, by_version) {
                 let why = format!("{version} was refused to a hello without such suites: {why}");
                 *settled = Settled::Open(why);
             }
@@ -316,22 +331,35 @@ fn with_suites(
     versions
 }
 
-fn doubt(connections: &[Connection], versions: &BTreeMap<TlsVersion, Settled>) -> Option<String> {
+/// The highest version up to TLS 1.2 that was refused for another reason than the version itself,
+/// where none of them is accepted.
+fn doubt(
+    connections: &[Connection],
+    versions: &BTreeMap<TlsVersion, Settled>,
+) -> Option<TlsVersion> {
     let accepted = |version| matches!(versions.get(&version), Some(Settled::Accepted(_)));
-    if TlsVersion::ALL.into_iter().any(|v| v < TlsVersion::Tls13 && accepted(v)) {
+    if LEGACY.into_iter().any(accepted) {
         return None;
     }
-    let answers = connections.iter().filter_map(|connection| match connection {
-        Connection::Hello(hello) if hello.offered == [TlsVersion::Tls12] => Some(&hello.answer),
+    LEGACY.into_iter().find(|version| {
+        let alerts = || connections.iter().filter_map(|connection| alert_to(connection, *version));
+        alerts().next().is_some() && alerts().all(|alert| alert != PROTOCOL_VERSION)
+    })
+}
+
+/// The alert to a hello that offered this version, and nothing above TLS 1.2.
+fn alert_to(connection: &Connection, version: TlsVersion) -> Option<u8> {
+    match connection {
+        Connection::Hello(hello)
+            if hello.offered.contains(&version) && !hello.offered.contains(&TlsVersion::Tls13) =>
+        {
+            match &hello.answer {
+                HelloAnswer::Alert { description, .. } => Some(*description),
+                _ => None,
+            }
+        }
         _ => None,
-    });
-    let alerts = answers.filter_map(|answer| match answer {
-        HelloAnswer::Alert { description, .. } => Some(*description),
-        _ => None,
-    });
-    let alerts: Vec<u8> = alerts.collect();
-    let about_suites = alerts.first().filter(|_| !alerts.contains(&PROTOCOL_VERSION))?;
-    Some(format!("alert {about_suites} {}", alert_name(*about_suites)))
+    }
 }
 
 /// By whose list a server chooses.

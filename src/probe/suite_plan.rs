@@ -66,15 +66,8 @@ pub(super) fn next_offers(
         })
         .collect();
     // What the newer version shows need not be asked of the older one. To ask both at once saves
-    // time where both refuse, and after two answers time counts more than connections.
-    let rounds =
-        telling.first().map_or(0, |v| for_classes.iter().filter(|r| r.version == *v).count());
-    let both = match rounds {
-        0 => open.len() == CipherClass::ALL.len(),
-        1 => false,
-        _ => left >= 4,
-    };
-    if !both {
+    // time where both refuse, which is likely as long as nothing weak was seen.
+    if !for_classes.is_empty() || open.len() < CipherClass::ALL.len() {
         offers.truncate(1);
     }
     // Where TLS 1.3 itself is open, no other hello can tell.

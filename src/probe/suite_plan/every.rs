@@ -22,15 +22,15 @@ pub(in crate::probe) fn next_offers(
     runs: &[SuiteRun],
 ) -> Vec<SuiteOffer> {
     let evidence = SuiteEvidence::new(connections, runs);
-    let accepted = TlsVersion::ALL.into_iter().rev().filter(|v| evidence.accepts_version(*v));
+    let newest_first = || TlsVersion::ALL.into_iter().rev();
     if runs.is_empty() {
-        return accepted.flat_map(pieces).collect();
+        return newest_first().filter(|v| evidence.may_accept(*v)).flat_map(pieces).collect();
     }
     let controls = controls(&evidence, runs);
     if !controls.is_empty() {
         return controls;
     }
-    accepted.filter_map(|version| ordering(version, &evidence, runs)).collect()
+    newest_first().filter_map(|version| ordering(version, &evidence, runs)).collect()
 }
 
 fn pieces(version: TlsVersion) -> Vec<SuiteOffer> {
@@ -48,36 +48,28 @@ fn pieces(version: TlsVersion) -> Vec<SuiteOffer> {
         .collect()
 }
 
-/// The accepted suites in reverse, to see whose order counts; then, if it is the server's, all of
-/// them until none is left.
+/// The accepted suites in reverse and, if need be, as they are, to see whose order counts; then, if
+/// it is the server's, all of them until none is left.
 fn ordering(
     version: TlsVersion,
     evidence: &SuiteEvidence,
     runs: &[SuiteRun],
 ) -> Option<SuiteOffer> {
-    let accepted = evidence.accepted(version);
-    if accepted.len() < 2 {
+    let forward = evidence.accepted(version).to_vec();
+    if forward.len() < 2 {
         return None;
     }
+    let reversed: Vec<u16> = forward.iter().rev().copied().collect();
     let of_version = || runs.iter().filter(|run| run.version == version);
-    let asked = |until: Until| {
-        of_version().any(|run| {
-            let whole = run.offered.len() == accepted.len()
-                && accepted.iter().all(|suite| run.offered.contains(suite));
-            whole && (until == Until::Answered || run.chosen.len() != 1 || run.end.is_some())
-        })
-    };
-    let listed = of_version().any(|run| accepted.iter().all(|suite| run.chosen.contains(suite)));
-    let reversed = || accepted.iter().rev().copied().collect();
-    if !asked(Until::Answered) {
-        return Some(SuiteOffer { version, suites: reversed(), until: Until::Answered });
+    let asked = |suites: &[u16]| of_version().filter(|run| run.offered == suites).count();
+    let listed = of_version().any(|run| forward.iter().all(|suite| run.chosen.contains(suite)));
+    let offer = |suites, until| Some(SuiteOffer { version, suites, until });
+    match server_order(version, evidence, runs) {
+        _ if asked(&reversed) == 0 => offer(reversed, Until::Answered),
+        ServerOrder::Undetermined if asked(&forward) == 0 => offer(forward, Until::Answered),
+        ServerOrder::Server if !listed && asked(&reversed) == 1 => offer(reversed, Until::Refused),
+        _ => None,
     }
-    let wanted = server_order(version, evidence, runs) == ServerOrder::Server && !listed;
-    (wanted && !asked(Until::Refused)).then(|| SuiteOffer {
-        version,
-        suites: reversed(),
-        until: Until::Refused,
-    })
 }
 
 /// What current and older servers of every make are set up with.
