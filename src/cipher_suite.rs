@@ -147,15 +147,15 @@ impl CipherSuite {
     /// Whether the suite is defined for this version. A suite of an old version is counted as one
     /// of the newer ones up to TLS 1.2, also where their RFCs withdraw it: servers do not.
     pub fn exists_in(self, version: TlsVersion) -> bool {
-        let Some(head) = self.head() else { return version == TlsVersion::Tls13 };
+        if self.head().is_none() {
+            return version == TlsVersion::Tls13;
+        }
         match version {
             TlsVersion::Tls13 => false,
             TlsVersion::Tls12 => true,
             TlsVersion::Tls10 | TlsVersion::Tls11 => !self.needs_tls12(),
-            // No extensions, so no curves (RFC 8422).
-            TlsVersion::Ssl3 => {
-                !self.needs_tls12() && !head.starts_with("EC") && !self.is_later_psk()
-            }
+            // Also with curves, though SSL 3.0 has no extensions to agree on one.
+            TlsVersion::Ssl3 => !self.needs_tls12() && !self.is_later_psk(),
         }
     }
 

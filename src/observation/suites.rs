@@ -27,16 +27,16 @@ pub struct SuiteEvidence {
     refused: BTreeMap<TlsVersion, BTreeMap<u16, String>>,
     /// Why the last hello that settled nothing did not.
     unsettled: BTreeMap<TlsVersion, String>,
-    /// Set where TLS 1.2 and below were refused in a way that may have been about the suites: the
+    /// Versions up to TLS 1.2 that were refused in a way that may have been about the suites: the
     /// hellos for versions offer no NULL, anonymous or export ones.
-    doubt: Option<TlsVersion>,
+    refused_otherwise: BTreeSet<TlsVersion>,
 }
 
 impl SuiteEvidence {
     pub fn new(connections: &[Connection], runs: &[SuiteRun]) -> Self {
         let versions = with_suites(settle(connections), connections, runs);
-        let doubt = doubt(connections, &versions);
-        let mut evidence = Self { versions, doubt, ..Self::default() };
+        let refused_otherwise = refused_otherwise(connections, &versions);
+        let mut evidence = Self { versions, refused_otherwise, ..Self::default() };
         for (version, suite) in connections.iter().filter_map(chosen) {
             evidence.accept(version, suite);
         }
@@ -65,7 +65,24 @@ impl SuiteEvidence {
                 None => {}
             }
         }
+        evidence.refuse_versions();
         evidence
+    }
+
+    /// A version of which every suite was refused.
+    fn refuse_versions(&mut self) {
+        for version in LEGACY {
+            if !self.version_is_open(version) {
+                continue;
+            }
+            let Some(refused) = self.refused.get(&version) else { continue };
+            let mut reasons = strangers_suites(version).map(|suite| refused.get(&suite.id));
+            let reason = reasons.next().flatten();
+            if let Some(reason) = reason.filter(|_| reasons.all(|reason| reason.is_some())) {
+                let reason = format!("every suite of {version} was refused: {reason}");
+                self.versions.insert(version, Settled::Refused(reason));
+            }
+        }
     }
 
     /// In the order in which they were first chosen.
@@ -90,9 +107,11 @@ impl SuiteEvidence {
         matches!(self.versions.get(&version), Some(Settled::Accepted(_)))
     }
 
-    /// Accepted, or refused in a way that may have been about the suites.
+    /// Accepted, open, or refused in a way that may have been about the suites.
     pub fn may_accept(&self, version: TlsVersion) -> bool {
-        self.accepts_version(version) || self.doubt.is_some_and(|highest| version <= highest)
+        self.accepts_version(version)
+            || self.version_is_open(version)
+            || self.refused_otherwise.contains(&version)
     }
 
     pub fn version_is_open(&self, version: TlsVersion) -> bool {
@@ -103,12 +122,15 @@ impl SuiteEvidence {
     ///
     /// TLS 1.2 has suites that the others lack, and some servers keep export suites and DES to what
     /// is older (RFC 4346, RFC 5469). The three older versions have one list of suites, which loses
-    /// some with each step up (export in 1.1) and some with the step down to SSL 3.0 (curves), so
-    /// TLS 1.0 has them all: where it is accepted it speaks for the three.
+    /// some with each step up (export in 1.1), and curves with the step down to SSL 3.0, so TLS 1.0
+    /// has them all: where it is accepted it speaks for the three.
     pub fn telling_versions(&self) -> Vec<TlsVersion> {
         let newest = Some(TlsVersion::Tls12).filter(|version| self.accepts_version(*version));
         let older = OLDER.into_iter().find(|version| self.accepts_version(*version));
-        newest.into_iter().chain(older).chain(self.doubt).collect()
+        // Nothing is accepted there, so one of them stands for what the hellos may have missed.
+        let hidden = self.refused_otherwise.last().copied();
+        let telling: Vec<TlsVersion> = newest.into_iter().chain(older).collect();
+        if telling.is_empty() { hidden.into_iter().collect() } else { telling }
     }
 
     /// What the versions come to, by all hellos.
@@ -331,20 +353,19 @@ fn with_suites(
     versions
 }
 
-/// The highest version up to TLS 1.2 that was refused for another reason than the version itself,
-/// where none of them is accepted.
-fn doubt(
+/// A server that has no version in common with us says so by alert 70.
+fn refused_otherwise(
     connections: &[Connection],
     versions: &BTreeMap<TlsVersion, Settled>,
-) -> Option<TlsVersion> {
-    let accepted = |version| matches!(versions.get(&version), Some(Settled::Accepted(_)));
-    if LEGACY.into_iter().any(accepted) {
-        return None;
-    }
-    LEGACY.into_iter().find(|version| {
+) -> BTreeSet<TlsVersion> {
+    let refused = LEGACY
+        .into_iter()
+        .filter(|version| matches!(versions.get(version), Some(Settled::Refused(_))));
+    let otherwise = refused.filter(|version| {
         let alerts = || connections.iter().filter_map(|connection| alert_to(connection, *version));
         alerts().next().is_some() && alerts().all(|alert| alert != PROTOCOL_VERSION)
-    })
+    });
+    otherwise.collect()
 }
 
 /// The alert to a hello that offered this version, and nothing above TLS 1.2.
