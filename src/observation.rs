@@ -17,10 +17,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod posture;
+mod suite_runs;
 pub mod suites;
 pub mod versions;
 
 use posture::{ContainerBody, ContainerList, InfoBody, NetworksBody};
+pub use suite_runs::{SuiteEnd, SuiteObservation, SuiteRun, SuitesAsked};
 
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
@@ -194,62 +196,6 @@ pub struct ServerHelloFlight {
     /// What broke or cut the flight. With `complete`, only a list in it was cut or malformed, and
     /// the entries before that are kept.
     pub end: Option<StreamEnd>,
-}
-
-/// The hellos that asked for cipher suites.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SuiteObservation {
-    pub asked: SuitesAsked,
-    /// In the order in which they were begun.
-    pub runs: Vec<SuiteRun>,
-    /// Why not everything was asked, if so.
-    pub cut_short: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SuitesAsked {
-    /// Whether any of a class is accepted.
-    Classes,
-    /// Which of all are.
-    All,
-}
-
-/// Hand-built ClientHellos for one version, a connection each: the first offered all of `offered`,
-/// and each after it what the server had not yet chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SuiteRun {
-    /// The highest version that the hellos offered; in TLS 1.3 the only one.
-    pub version: TlsVersion,
-    /// IANA's numbers, in the order in which they were sent.
-    pub offered: Vec<u16>,
-    /// What ServerHellos of this version chose, one a hello.
-    pub chosen: Vec<u16>,
-    /// How the last hello was answered, if not by one of the suites.
-    pub end: Option<SuiteEnd>,
-}
-
-impl SuiteRun {
-    pub fn connections(&self) -> usize {
-        self.chosen.len() + usize::from(self.end.is_some())
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum SuiteEnd {
-    Alert {
-        level: u8,
-        description: u8,
-    },
-    NoAnswer {
-        end: StreamEnd,
-    },
-    /// A ServerHello, of another version or with a suite that was not offered.
-    Other {
-        version: u16,
-        cipher_suite: u16,
-    },
 }
 
 /// How waiting for bytes ended without the bytes waited for.

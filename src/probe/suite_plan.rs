@@ -74,7 +74,8 @@ pub(super) fn next_offers(
     if let Settled::Open(_) = evidence.forward_secrecy()
         && !evidence.version_is_open(TlsVersion::Tls13)
     {
-        offers.extend(telling.iter().filter_map(|version| {
+        let accepted = telling.iter().filter(|version| evidence.accepts_version(**version));
+        offers.extend(accepted.filter_map(|version| {
             let suites = evidence.open_suites(*version, CipherSuite::has_forward_secrecy);
             asked_once(*version, suites, &evidence, runs)
         }));
