@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod ciphers;
 mod cli;
 mod hostile;
 mod imports;

@@ -127,10 +127,16 @@ impl SuiteEvidence {
     pub fn telling_versions(&self) -> Vec<TlsVersion> {
         let newest = Some(TlsVersion::Tls12).filter(|version| self.accepts_version(*version));
         let older = OLDER.into_iter().find(|version| self.accepts_version(*version));
-        // Nothing is accepted there, so one of them stands for what the hellos may have missed.
-        let hidden = self.refused_otherwise.last().copied();
         let telling: Vec<TlsVersion> = newest.into_iter().chain(older).collect();
-        if telling.is_empty() { hidden.into_iter().collect() } else { telling }
+        if !telling.is_empty() {
+            return telling;
+        }
+        // Nothing is accepted there, so one of them stands for what the hellos may have missed. A
+        // server that has TLS 1.3 and not 1.2 has nothing older.
+        let hidden = self.refused_otherwise.last().copied().filter(|version| {
+            *version == TlsVersion::Tls12 || !self.accepts_version(TlsVersion::Tls13)
+        });
+        hidden.into_iter().collect()
     }
 
     /// What the versions come to, by all hellos.
