@@ -117,7 +117,7 @@ async fn classes_are_those_of_the_configuration() {
         (&["-tls1_2", "-cipher", "AES128-SHA"], &[RsaKeyExchange], none, 6),
         (&["-cipher", "ALL:@SECLEVEL=0"], &[Anonymous, RsaKeyExchange], forward, 12),
         (
-            &["-cipher", "DEFAULT:eNULL:@SECLEVEL=0"],
+            &["-cipher", "ALL:eNULL:!ADH:@SECLEVEL=0"],
             &[Null, Anonymous, RsaKeyExchange],
             forward,
             12,
