@@ -276,7 +276,7 @@ pub struct ClassSupport {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuiteList {
-    /// In the server's order, if it has one.
+    /// In the server's order, if it has one, else by number.
     pub suites: Vec<CipherSuite>,
     pub order: ServerOrder,
     /// Why there may be more, if there may.

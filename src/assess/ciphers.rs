@@ -60,16 +60,14 @@ fn list(version: TlsVersion, asked: &SuiteObservation, evidence: &SuiteEvidence)
     let accepted = evidence.accepted(version);
     let order = server_order(version, evidence, &asked.runs);
     let whole = runs().find(|run| accepted.iter().all(|suite| run.chosen.contains(suite)));
-    let in_order: Vec<u16> = match whole {
-        Some(run) if order == ServerOrder::Server => run.chosen.clone(),
-        _ => runs().flat_map(|run: &SuiteRun| &run.chosen).chain(accepted).copied().collect(),
+    let in_order = whole.filter(|_| order == ServerOrder::Server).map(|run| run.chosen.clone());
+    let by_number = || {
+        let mut numbers = accepted.to_vec();
+        numbers.sort_unstable();
+        numbers
     };
-    let mut suites: Vec<CipherSuite> = Vec::new();
-    for suite in in_order.into_iter().filter_map(CipherSuite::from_id) {
-        if !suites.contains(&suite) {
-            suites.push(suite);
-        }
-    }
+    let ids = in_order.unwrap_or_else(by_number);
+    let suites = ids.into_iter().filter_map(CipherSuite::from_id).collect();
     let open = CipherSuite::all()
         .iter()
         .filter(|suite| suite.exists_in(version) && !evidence.is_settled(version, suite.id))

@@ -9,7 +9,7 @@ use super::{StreamEnd, TlsVersion};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SuiteObservation {
     pub asked: SuitesAsked,
-    /// In the order in which they were begun.
+    /// In the order in which they ended.
     pub runs: Vec<SuiteRun>,
     /// Why not everything was asked, if so.
     pub cut_short: Option<String>,

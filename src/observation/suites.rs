@@ -51,8 +51,7 @@ impl SuiteEvidence {
             {
                 evidence.accept(lower, cipher_suite);
             }
-            let later = runs.get(number + 1..).unwrap_or_default();
-            match refusal(run, later) {
+            match refusal(run, is_confirmed(runs, number)) {
                 Some(Ok(how)) => {
                     let refused = evidence.refused.entry(run.version).or_default();
                     for suite in remaining(run) {
@@ -288,25 +287,28 @@ pub fn is_drop(run: &SuiteRun) -> bool {
     )
 }
 
-/// A later hello offered the same and one suite more, and was answered: so the drop was about the
-/// suites, and neither about the hello's length nor about how often we ask.
-pub fn is_confirmed(run: &SuiteRun, later: &[SuiteRun]) -> bool {
-    later.iter().any(|other| {
-        other.version == run.version
-            && !other.chosen.is_empty()
-            && remaining(run).all(|suite| other.offered.contains(&suite))
-    })
+/// Whether a drop was about the suites: neither about the hello's length, as one as long was
+/// answered, nor about how often we ask, as the server answered again afterwards.
+pub fn is_confirmed(runs: &[SuiteRun], number: usize) -> bool {
+    let Some(run) = runs.get(number) else { return false };
+    let length = remaining(run).count();
+    let as_long = |other: &SuiteRun| !other.chosen.is_empty() && other.offered.len() >= length;
+    let answered = |other: &SuiteRun| match other.end {
+        None => !other.chosen.is_empty(),
+        Some(_) => matches!(other.end, Some(SuiteEnd::Alert { .. })) && !is_drop(other),
+    };
+    runs.iter().any(as_long) && runs.iter().skip(number + 1).any(answered)
 }
 
 /// How the run's last hello was refused, or why that is open; `None` where it was not.
-fn refusal(run: &SuiteRun, later: &[SuiteRun]) -> Option<Result<String, String>> {
+fn refusal(run: &SuiteRun, confirmed: bool) -> Option<Result<String, String>> {
     if is_drop(run) {
         let how = match run.end.as_ref()? {
             SuiteEnd::NoAnswer { end } => describe(end),
             _ => "alert 0 close_notify".to_owned(),
         };
-        return Some(if is_confirmed(run, later) {
-            Ok(format!("{how}, while the same hello with one accepted suite was answered"))
+        return Some(if confirmed {
+            Ok(format!("{how}, while other hellos were answered before and after"))
         } else {
             Err(how)
         });

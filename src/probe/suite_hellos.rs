@@ -67,20 +67,23 @@ pub(super) async fn ask(
     Some(SuiteObservation { asked, runs, cut_short })
 }
 
-/// All of these offers; runs of which nothing was sent are left out.
+/// All of these offers, in the order in which they were answered; those for which no connection or
+/// time was left are not there.
 async fn round(asker: &Asker, offers: Vec<SuiteOffer>, left: &Arc<AtomicUsize>) -> Vec<SuiteRun> {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
-    for (number, offer) in offers.into_iter().enumerate() {
+    for offer in offers {
         let (asker, left, slots) = (asker.clone(), Arc::clone(left), Arc::clone(&slots));
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            (number, run(&asker, offer, &left).await)
+            run(&asker, offer, &left).await
         });
     }
-    let mut runs = tasks.join_all().await;
-    runs.sort_by_key(|(number, _)| *number);
-    runs.into_iter().map(|(_, run)| run).filter(|run| run.connections() > 0).collect()
+    let mut runs = Vec::new();
+    while let Some(run) = tasks.join_next().await {
+        runs.extend(run.ok().filter(|run| run.connections() > 0));
+    }
+    runs
 }
 
 async fn run(asker: &Asker, offer: SuiteOffer, left: &AtomicUsize) -> SuiteRun {

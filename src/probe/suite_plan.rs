@@ -59,17 +59,11 @@ pub(super) fn next_offers(
     let telling = evidence.telling_versions();
 
     let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));
-    let mut offers: Vec<SuiteOffer> = telling
+    // Newest first: what that version shows need not be asked of the older one.
+    let next = telling
         .iter()
-        .filter_map(|version| {
-            asked_once(*version, evidence.open_suites(*version, weak), &evidence, runs)
-        })
-        .collect();
-    // What the newer version shows need not be asked of the older one. To ask both at once saves
-    // time where both refuse, which is likely as long as nothing weak was seen.
-    if !for_classes.is_empty() || open.len() < CipherClass::ALL.len() {
-        offers.truncate(1);
-    }
+        .find_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs));
+    let mut offers: Vec<SuiteOffer> = next.into_iter().collect();
     // Where TLS 1.3 itself is open, no other hello can tell.
     if let Settled::Open(_) = evidence.forward_secrecy()
         && !evidence.version_is_open(TlsVersion::Tls13)
@@ -77,33 +71,28 @@ pub(super) fn next_offers(
         let accepted = telling.iter().filter(|version| evidence.accepts_version(**version));
         offers.extend(accepted.filter_map(|version| {
             let suites = evidence.open_suites(*version, CipherSuite::has_forward_secrecy);
-            asked_once(*version, suites, &evidence, runs)
+            asked_once(*version, suites, runs)
         }));
+    }
+    if offers.is_empty() {
+        offers = controls(&evidence, runs).into_iter().take(1).collect();
     }
     offers.truncate(left);
     offers
 }
 
-/// An offer of these suites, if it is not a repetition. Where the same was dropped without a word,
-/// the hello goes out again with a suite that the server is known to take.
+/// An offer of these suites, if it is not a repetition.
 fn asked_once(
     version: TlsVersion,
     mut suites: Vec<CipherSuite>,
-    evidence: &SuiteEvidence,
     runs: &[SuiteRun],
 ) -> Option<SuiteOffer> {
-    if suites.is_empty() {
-        return None;
-    }
     // A server that goes by our order then shows most with its choice.
     suites.sort_by_key(|suite| (std::cmp::Reverse(suite.classes().count()), suite.id));
-    let suites = suites.into_iter().map(|suite| suite.id).collect();
+    let suites: Vec<u16> = suites.into_iter().map(|suite| suite.id).collect();
     let offer = SuiteOffer { version, suites, until: Until::Answered };
-    match runs.iter().rfind(|run| repeats(&offer, run)) {
-        None => Some(offer),
-        Some(run) if is_drop(run) => control(run, evidence, runs),
-        Some(_) => None,
-    }
+    let new = !runs.iter().any(|run| repeats(&offer, run));
+    (new && !offer.suites.is_empty()).then_some(offer)
 }
 
 fn repeats(offer: &SuiteOffer, run: &SuiteRun) -> bool {
@@ -120,12 +109,14 @@ fn control(run: &SuiteRun, evidence: &SuiteEvidence, runs: &[SuiteRun]) -> Optio
     (!runs.iter().any(|run| repeats(&offer, run))).then_some(offer)
 }
 
-/// Controls for the runs that ended in a drop that nothing explains yet.
+/// Controls for the runs that ended in a drop that nothing explains yet. The last comes first: its
+/// answer also shows that the server had not had enough of us before.
 fn controls(evidence: &SuiteEvidence, runs: &[SuiteRun]) -> Vec<SuiteOffer> {
-    let unexplained = runs.iter().enumerate().filter(|(number, run)| {
-        is_drop(run) && !is_confirmed(run, runs.get(number + 1..).unwrap_or_default())
-    });
-    unexplained.filter_map(|(_, run)| control(run, evidence, runs)).collect()
+    let unexplained = runs
+        .iter()
+        .enumerate()
+        .filter(|(number, run)| is_drop(run) && !is_confirmed(runs, *number));
+    unexplained.rev().filter_map(|(_, run)| control(run, evidence, runs)).collect()
 }
 
 #[cfg(test)]

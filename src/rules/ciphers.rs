@@ -102,9 +102,9 @@ pub static TLS_RSA_KEY_EXCHANGE: Rule = Rule {
           server is what Bleichenbacher's attack and its many descendants (ROBOT) ask questions of.",
     detection: "A ClientHello is answered by a ServerHello that chooses a suite in which the \
                 client encrypts the secret to the certificate's RSA key.",
-    remediation: "Engines built with Go 1.22 or later leave it out: update, or allow ephemeral key \
-                  exchange only in what ends TLS in front of the engine (nginx: ssl_ciphers \
-                  ECDHE+AESGCM:ECDHE+CHACHA20;). Then:\n\
+    remediation: "A dockerd takes none of these suites: something in front of it ends TLS. Allow \
+                  ephemeral key exchange only there (nginx: ssl_ciphers \
+                  ECDHE+AESGCM:ECDHE+CHACHA20;). Then see that it is refused:\n\
                   \n    openssl s_client -tls1_2 -cipher kRSA -connect HOST:2376 </dev/null",
     references: &["RFC 9325, section 4.1 (RSA key transport)", "https://robotattack.org/"],
     check: |subject| class(subject, CipherClass::RsaKeyExchange),

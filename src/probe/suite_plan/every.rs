@@ -26,9 +26,9 @@ pub(in crate::probe) fn next_offers(
     if runs.is_empty() {
         return newest_first().filter(|v| evidence.may_accept(*v)).flat_map(pieces).collect();
     }
-    let controls = controls(&evidence, runs);
-    if !controls.is_empty() {
-        return controls;
+    let control: Vec<SuiteOffer> = controls(&evidence, runs).into_iter().take(1).collect();
+    if !control.is_empty() {
+        return control;
     }
     newest_first().filter_map(|version| ordering(version, &evidence, runs)).collect()
 }

@@ -33,7 +33,7 @@ pub struct CipherClasses {
 /// The suites of one accepted version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CipherSuites {
-    /// In the server's order, if `order` says that it has one.
+    /// In the server's order, if `order` says that it has one, else by number.
     pub suites: Vec<CipherSuite>,
     pub order: Order,
     /// False where there may be more.
