@@ -85,8 +85,8 @@ impl CipherSuite {
     /// says it.
     pub fn authentication(self) -> &'static str {
         let Some(head) = self.head() else { return "TLS 1.3" };
-        let words = head.split('_').filter(|word| !word.starts_with("EXPORT"));
-        match words.last().unwrap_or(head) {
+        let mut words = head.rsplit('_').filter(|word| !word.starts_with("EXPORT"));
+        match words.next().unwrap_or(head) {
             "anon" => "none",
             "DHE" => "PSK",
             "FIPS" => "RSA",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{CipherAssessment, ClassSupport, SuiteList, SupportStatus};
 use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::suites::{ClassSettled, ServerOrder, SuiteEvidence, server_order};
-use crate::observation::{SuiteObservation, SuiteRun, SuitesAsked, TlsVersion};
+use crate::observation::{SuiteObservation, SuitesAsked, TlsVersion};
 
 pub(super) fn assess(
     asked: Option<&SuiteObservation>,

@@ -1,5 +1,7 @@
 use super::*;
-use crate::observation::{Connection, HelloAnswer, HelloConnection, ServerHelloFlight, SuiteEnd};
+use crate::observation::{
+    Connection, HelloAnswer, HelloConnection, ServerHelloFlight, SuiteEnd, SuiteRun,
+};
 
 use TlsVersion::Tls12;
 
