@@ -13,6 +13,16 @@ pub struct CipherSuite {
     pub id: u16,
     /// IANA's, or for suites that never got there the draft's.
     pub name: &'static str,
+    facts: Facts,
+}
+
+/// What is asked of hundreds of suites for every endpoint, read from the name once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Facts {
+    classes: [bool; CipherClass::ALL.len()],
+    versions: [bool; TlsVersion::ALL.len()],
+    forward_secrecy: bool,
+    needs_secret: bool,
 }
 
 /// What is wrong with a suite. One suite can be in several classes.
@@ -107,13 +117,52 @@ impl CipherSuite {
     }
 
     /// What is recorded today stays secret after the server's key is lost: the secret comes from
-    /// keys made for one handshake, and the server is authenticated.
+    /// keys made for one handshake, the server is authenticated, and something is encrypted.
     pub fn has_forward_secrecy(self) -> bool {
-        matches!(self.key_exchange(), "ECDHE" | "DHE" | "ECCPWD" | "TLS 1.3")
-            && !self.is(CipherClass::Anonymous)
+        self.facts.forward_secrecy
     }
 
     pub fn is(self, class: CipherClass) -> bool {
+        CipherClass::ALL.iter().zip(self.facts.classes).any(|(of, is)| *of == class && is)
+    }
+
+    pub fn classes(self) -> impl Iterator<Item = CipherClass> {
+        CipherClass::ALL.into_iter().filter(move |class| self.is(*class))
+    }
+
+    /// DES with its own 56 bits, which anyone can search through.
+    pub fn is_single_des(self) -> bool {
+        self.encryption() == "DES_CBC"
+    }
+
+    /// Client and server must share a secret, or Kerberos, before they meet: no stranger gets in by
+    /// such a suite.
+    pub fn needs_secret(self) -> bool {
+        self.facts.needs_secret
+    }
+
+    /// Whether the suite is defined for this version. A suite of an old version is counted as one
+    /// of the newer ones up to TLS 1.2, also where their RFCs withdraw it: servers do not.
+    pub fn exists_in(self, version: TlsVersion) -> bool {
+        TlsVersion::ALL.iter().zip(self.facts.versions).any(|(of, is)| *of == version && is)
+    }
+
+    fn named(id: u16, name: &'static str) -> Self {
+        let mut suite = Self { id, name, facts: Facts::default() };
+        let needs_secret = suite.head().is_some_and(|head| {
+            head.split('_').any(|part| matches!(part, "PSK" | "KRB5" | "SRP" | "ECCPWD"))
+        });
+        suite.facts.needs_secret = needs_secret;
+        suite.facts.classes = CipherClass::ALL.map(|class| suite.is_by_name(class));
+        suite.facts.versions = TlsVersion::ALL.map(|version| suite.exists_by_name(version));
+        suite.facts.forward_secrecy =
+            matches!(suite.key_exchange(), "ECDHE" | "DHE" | "ECCPWD" | "TLS 1.3")
+                && !suite.is(CipherClass::Anonymous)
+                && !suite.is(CipherClass::Null);
+        suite
+    }
+
+    fn is_by_name(self, class: CipherClass) -> bool {
         let cipher = self.encryption();
         match class {
             CipherClass::Null => cipher == "NULL",
@@ -127,26 +176,7 @@ impl CipherSuite {
         }
     }
 
-    pub fn classes(self) -> impl Iterator<Item = CipherClass> {
-        CipherClass::ALL.into_iter().filter(move |class| self.is(*class))
-    }
-
-    /// DES with its own 56 bits, which anyone can search through.
-    pub fn is_single_des(self) -> bool {
-        self.encryption().starts_with("DES_CBC")
-    }
-
-    /// Client and server must share a secret, or Kerberos, before they meet: no stranger gets in by
-    /// such a suite.
-    pub fn needs_secret(self) -> bool {
-        self.head().is_some_and(|head| {
-            head.split('_').any(|part| matches!(part, "PSK" | "KRB5" | "SRP" | "ECCPWD"))
-        })
-    }
-
-    /// Whether the suite is defined for this version. A suite of an old version is counted as one
-    /// of the newer ones up to TLS 1.2, also where their RFCs withdraw it: servers do not.
-    pub fn exists_in(self, version: TlsVersion) -> bool {
+    fn exists_by_name(self, version: TlsVersion) -> bool {
         if self.head().is_none() {
             return version == TlsVersion::Tls13;
         }
@@ -193,7 +223,7 @@ static REGISTRY: LazyLock<Vec<CipherSuite>> = LazyLock::new(|| {
     let registered = tls_parser::CIPHERS.values().map(|suite| (suite.id.0, suite.name));
     let mut suites: Vec<CipherSuite> = registered
         .chain(UNKNOWN_TO_THE_PARSER.iter().copied())
-        .map(|(id, name)| CipherSuite { id, name })
+        .map(|(id, name)| CipherSuite::named(id, name))
         // The state before any negotiation, and signals, are no suites.
         .filter(|suite| suite.id != 0 && !suite.name.ends_with("_SCSV"))
         .collect();

@@ -88,7 +88,7 @@ pub static TLS_NO_FORWARD_SECRECY: Rule = Rule {
     why: "Whoever records connections today and gets hold of the server's key in some years reads \
           them all, with the registry passwords and environments that went over the API.",
     detection: "TLS 1.3 is refused, and at no other version is a suite with an authenticated \
-                ephemeral key exchange (ECDHE, DHE) accepted.",
+                ephemeral key exchange (ECDHE, DHE) and a cipher accepted.",
     remediation: sound_suites!(),
     references: &["RFC 9325, section 4.1 (forward secrecy)", "RFC 7525, section 6.3"],
     check: no_forward_secrecy,

@@ -59,3 +59,6 @@ fn names(list: &v1::CipherSuites) -> Vec<String> {
     });
     marked.collect()
 }
+
+#[cfg(test)]
+mod tests;
