@@ -223,12 +223,12 @@ impl SuiteEvidence {
         if let Some(why) = untold {
             return Err(why);
         }
+        // Who refuses everything refuses it for another reason.
+        if !TlsVersion::ALL.into_iter().any(|version| self.accepts_version(version)) {
+            return Err("no version is accepted".to_owned());
+        }
         if telling.is_empty() {
-            return if self.accepts_version(TlsVersion::Tls13) {
-                Ok("no version below TLSv1.3 is accepted".to_owned())
-            } else {
-                Err("no version is accepted".to_owned())
-            };
+            return Ok("no version below TLSv1.3 is accepted".to_owned());
         }
         let mut reasons = Vec::new();
         for version in telling {

@@ -188,6 +188,15 @@ fn a_version_shown_by_weak_suites_alone_is_accepted_and_the_older_ones_are_open(
 }
 
 #[test]
+fn who_refuses_everything_is_not_praised_for_it() {
+    let connections: Vec<_> =
+        TlsVersion::ALL.into_iter().map(|version| refused(version, 40)).collect();
+    let null = [run(Tls12, &of_class(Tls12, CipherClass::Null), &[], Some(ALERT_40))];
+    let settled = SuiteEvidence::new(&connections, &null).class(CipherClass::Null);
+    assert_eq!(settled, ClassSettled::Open("no version is accepted".to_owned()));
+}
+
+#[test]
 fn the_order_is_whose_choices_agree_with_it() {
     let connections = modern(&[Tls12]);
     let order = |runs: &[SuiteRun]| {
