@@ -90,7 +90,7 @@ pub static TLS_NO_FORWARD_SECRECY: Rule = Rule {
     detection: "TLS 1.3 is refused, and at no other version is a suite with an authenticated \
                 ephemeral key exchange (ECDHE, DHE) and a cipher accepted.",
     remediation: sound_suites!(),
-    references: &["RFC 9325, section 4.1 (forward secrecy)", "RFC 7525, section 6.3"],
+    references: &["RFC 9325, section 4.1 (forward secrecy)", "RFC 9325, section 7.3"],
     check: no_forward_secrecy,
 };
 
