@@ -165,7 +165,7 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
             unknown.push(format!("whether client certificates are enforced: {reason}"));
         }
     }
-    wrong.extend(certificate_findings(findings));
+    wrong.extend(findings_of_tls(findings));
     unknown.extend(unknown_certificates(tls));
     if !wrong.is_empty() {
         return Check::new(CheckStatus::Fail, wrong.join("; "));
@@ -175,8 +175,8 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
     }
     Check::new(
         CheckStatus::Pass,
-        "TLS 1.2 or later only, client certificates enforced, no certificate finding of medium or \
-         worse",
+        "TLS 1.2 or later only, client certificates enforced, no finding of medium or worse on \
+         certificate, key or cipher suites",
     )
 }
 
@@ -211,10 +211,12 @@ fn unknown_versions(tls: &TlsAssessment) -> Vec<String> {
 }
 
 /// Rules on certificates and keys, by name, in the order of the findings.
-fn certificate_findings(findings: &[Finding]) -> Vec<String> {
+/// What is wrong with certificates, keys and cipher suites.
+fn findings_of_tls(findings: &[Finding]) -> Vec<String> {
+    let prefixes = ["cert-", "key-", "tls-cipher-", "tls-no-forward-secrecy"];
     let mut named: Vec<String> = Vec::new();
     for finding in findings {
-        let about = finding.rule.starts_with("cert-") || finding.rule.starts_with("key-");
+        let about = prefixes.iter().any(|prefix| finding.rule.starts_with(prefix));
         let text = format!("{} ({})", finding.rule, finding.severity);
         if about && finding.severity >= Severity::Medium && !named.contains(&text) {
             named.push(text);

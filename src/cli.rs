@@ -132,6 +132,10 @@ pub struct ScanArgs {
     )]
     pub depth: Depth,
 
+    /// List every cipher suite that a TLS endpoint accepts, by version: dozens of connections each
+    #[arg(long, help_heading = "Probe")]
+    pub ciphers: bool,
+
     /// User-Agent of every request
     #[arg(long, value_name = "TEXT", help_heading = "Probe")]
     pub user_agent: Option<String>,

@@ -13,10 +13,11 @@ use thiserror::Error;
 use crate::cli::{CredentialsFrom, ScanArgs, When};
 use crate::credentials::{Credentials, CredentialsError, Source};
 use crate::finding::Severity;
-use crate::probe::ProbeConfig;
+use crate::observation::SuitesAsked;
 use crate::probe::http::HttpLimits;
 use crate::probe::stream::Dialer;
 use crate::probe::throwaway::{Throwaway, ThrowawayError};
+use crate::probe::{CONNECTIONS_AT_ONCE, ProbeConfig};
 use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::order::Shard;
@@ -150,7 +151,10 @@ impl Config {
         }
         let descriptors = limits::raise_open_files();
         let parallel_endpoints = match descriptors {
-            Some(limit) => PARALLEL_ENDPOINTS.min(usize::try_from(limit / 4).unwrap_or(1)).max(1),
+            Some(limit) => {
+                let share = usize::try_from(limit / 4).unwrap_or(usize::MAX) / CONNECTIONS_AT_ONCE;
+                PARALLEL_ENDPOINTS.min(share).max(1)
+            }
             None => PARALLEL_ENDPOINTS,
         };
         let on_terminal = std::io::stderr().is_terminal();
@@ -163,7 +167,7 @@ impl Config {
                 concurrency: limits::concurrency_that_fits(
                     asked,
                     descriptors,
-                    parallel_endpoints as u64 + OTHER_DESCRIPTORS,
+                    (parallel_endpoints * CONNECTIONS_AT_ONCE) as u64 + OTHER_DESCRIPTORS,
                 ),
                 timeout: args.timeout,
                 retries: args.retries,
@@ -183,6 +187,7 @@ impl Config {
                 deadline: args.endpoint_timeout,
                 user_agent,
                 depth: args.depth,
+                suites: if args.ciphers { SuitesAsked::All } else { SuitesAsked::Classes },
                 limits: HttpLimits::default(),
                 credentials: credentials.map(Arc::new),
                 throwaway,

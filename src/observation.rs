@@ -17,9 +17,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod posture;
+mod suite_runs;
+pub mod suites;
 pub mod versions;
 
 use posture::{ContainerBody, ContainerList, InfoBody, NetworksBody};
+pub use suite_runs::{SuiteEnd, SuiteObservation, SuiteRun, SuitesAsked};
 
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
@@ -45,6 +48,11 @@ pub struct Observation {
     /// What a certificate that nobody vouches for brought; `None` where that was not asked for.
     #[serde(default)]
     pub untrusted: Option<UntrustedObservation>,
+    /// Which cipher suites were asked for, and the answers; `None` where none were. Apart from
+    /// `connections`, as such a hello may be turned down for its suites alone, and says nothing of
+    /// versions, chains or client certificates.
+    #[serde(default)]
+    pub cipher_suites: Option<SuiteObservation>,
 }
 
 /// The address that was asked, and the names by which it was found.

@@ -3,6 +3,7 @@
 
 mod address;
 mod certificate;
+mod ciphers;
 mod client_auth;
 mod container;
 mod engine;
@@ -118,6 +119,13 @@ pub static ALL: &[&Rule] = &[
     &tls::TLS_VERSION_1_0,
     &tls::TLS_VERSION_1_1,
     &tls::TLS_NO_VERSION_1_3,
+    &ciphers::TLS_CIPHER_NULL,
+    &ciphers::TLS_CIPHER_ANONYMOUS,
+    &ciphers::TLS_CIPHER_EXPORT,
+    &ciphers::TLS_CIPHER_RC4,
+    &ciphers::TLS_CIPHER_3DES,
+    &ciphers::TLS_NO_FORWARD_SECRECY,
+    &ciphers::TLS_RSA_KEY_EXCHANGE,
     &client_auth::CLIENT_CERT_NOT_REQUESTED,
     &client_auth::CLIENT_CERT_OPTIONAL,
     &client_auth::CLIENT_CERT_UNVERIFIED,

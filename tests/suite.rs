@@ -10,6 +10,7 @@
 
 mod advisories;
 mod audit;
+mod ciphers;
 mod cli;
 mod hostile;
 mod hostile_engine;

@@ -21,11 +21,13 @@ use serde_json::Value;
 use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
+mod ciphers;
 mod convert;
 mod posture;
 mod references;
 mod summary;
 
+pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;
 pub use posture::{Containers, Posture, Setting};
 pub use references::References;
@@ -314,11 +316,13 @@ pub struct Tls {
     /// Of the one handshake that a modern client makes.
     pub negotiated: Option<Negotiated>,
     pub client_auth: ClientAuth,
-    pub cipher_suites: Reserved,
+    /// Of each accepted version, where all suites were asked for (`--ciphers`); else null.
+    pub cipher_suites: Option<BTreeMap<TlsVersion, CipherSuites>>,
     /// Every distinct chain, with the versions that showed it.
     pub chains: Vec<Chain>,
     /// Why there are none, if there are none.
     pub chains_missing: Option<String>,
+    pub cipher_classes: CipherClasses,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

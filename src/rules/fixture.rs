@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use super::{Rule, Subject, Verdict, Violation};
 use crate::advisories::Advisories;
 use crate::assess::{
-    Access, Answer, ApiAssessment, Assessment, Chain, ClientAuth, DockerApi, EnforcedBy,
-    PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified, VersionSupport,
+    Access, Answer, ApiAssessment, Assessment, Chain, CipherAssessment, ClassSupport, ClientAuth,
+    DockerApi, EnforcedBy, PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified,
+    VersionSupport,
 };
 use crate::certificate::{
     Certificate, CertificateFacts, HashAlgorithm, KeyAlgorithm, KeyFacts, SelfSignature,
     SignatureAlgorithm, SubjectAltNames,
 };
+use crate::cipher_suite::CipherClass;
 use crate::observation::{
     Endpoint, KeyPossession, OBSERVATION_VERSION, Observation, TlsVersion, VersionBody,
 };
@@ -43,6 +45,7 @@ pub(crate) fn observation() -> Observation {
         cut_short: None,
         audit: None,
         untrusted: None,
+        cipher_suites: None,
     }
 }
 
@@ -138,10 +141,26 @@ pub(crate) fn hardened() -> Assessment {
             acceptable_issuers: vec![b"root".to_vec()],
             acceptable_issuers_total: 1,
         },
+        ciphers: CipherAssessment {
+            classes: CipherClass::ALL.map(|class| (class, refused_class())).into_iter().collect(),
+            forward_secrecy: VersionSupport {
+                status: SupportStatus::Accepted,
+                reason: "TLSv1.3 has no suite without it".into(),
+            },
+            suites: None,
+        },
         chains: vec![chain([leaf(), root()])],
         chains_missing: None,
     });
     assessment
+}
+
+pub(crate) fn refused_class() -> ClassSupport {
+    ClassSupport {
+        status: SupportStatus::Refused,
+        reason: "TLSv1.2: alert 40 handshake_failure".into(),
+        accepted: vec![],
+    }
 }
 
 pub(crate) fn with_chain<const N: usize>(chain_: [CertificateFacts; N]) -> Assessment {

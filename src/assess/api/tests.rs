@@ -49,6 +49,7 @@ fn observation(connection: Connection) -> Observation {
         cut_short: None,
         audit: None,
         untrusted: None,
+        cipher_suites: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn verdict(stranger: TlsConnection, untrusted: UntrustedObservation) -> (Verifie
         cut_short: None,
         audit: None,
         untrusted: Some(untrusted),
+        cipher_suites: None,
     };
     let assessment = assess(&observation);
     let auth = assessment.tls.unwrap().client_auth;

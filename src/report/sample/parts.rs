@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::assess::{
-    Access, Answer, ApiAssessment, Assessment, ClientAuth, DockerApi, PathStatus, SupportStatus,
-    TlsAssessment, Verified, VersionSupport,
+    Access, Answer, ApiAssessment, Assessment, CipherAssessment, ClassSupport, ClientAuth,
+    DockerApi, PathStatus, SupportStatus, TlsAssessment, Verified, VersionSupport,
 };
 use crate::baseline::{Baseline, Check, CheckStatus};
 use crate::certificate::{
     Certificate, CertificateFacts, HashAlgorithm, KeyAlgorithm, KeyFacts, SelfSignature,
     SignatureAlgorithm, SubjectAltNames,
 };
+use crate::cipher_suite::CipherClass;
 use crate::finding::{Finding, Severity};
 use crate::observation::{
     Body, Component, Connection, Der, Endpoint, Exchange, ExchangeResult, HelloAnswer,
@@ -38,6 +39,7 @@ pub fn build(
         cut_short: None,
         audit: None,
         untrusted: None,
+        cipher_suites: None,
     };
     v1::Endpoint::new(v1::Judged {
         observation,
@@ -153,8 +155,25 @@ pub fn tls(accepted: &[TlsVersion], undetermined: &[TlsVersion]) -> TlsAssessmen
         negotiated: None,
         key_possession: KeyPossession::Untested,
         client_auth: client_auth(Answer::No, Answer::No),
+        ciphers: ciphers(),
         chains: Vec::new(),
         chains_missing: None,
+    }
+}
+
+pub fn ciphers() -> CipherAssessment {
+    let refused = ClassSupport {
+        status: SupportStatus::Refused,
+        reason: "TLSv1.2: 21 suites offered, alert 40 handshake_failure".into(),
+        accepted: Vec::new(),
+    };
+    CipherAssessment {
+        classes: CipherClass::ALL.map(|class| (class, refused.clone())).into_iter().collect(),
+        forward_secrecy: VersionSupport {
+            status: SupportStatus::Accepted,
+            reason: "TLSv1.2 accepts TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+        },
+        suites: None,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
     KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, References,
     SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule,
-    UnparsableCertificate, Verified, VersionSupport,
+    UnparsableCertificate, Verified, VersionSupport, ciphers,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -124,9 +124,10 @@ impl From<&assess::TlsAssessment> for Tls {
                 .as_ref()
                 .map(|negotiated| Negotiated::new(negotiated, &tls.key_possession)),
             client_auth: (&tls.client_auth).into(),
-            cipher_suites: None,
+            cipher_suites: tls.ciphers.suites.as_ref().map(ciphers::by_version),
             chains: tls.chains.iter().map(Chain::from).collect(),
             chains_missing: tls.chains_missing.clone(),
+            cipher_classes: (&tls.ciphers).into(),
         }
     }
 }

@@ -115,7 +115,10 @@ fn keys_are_those_of_the_contract_in_its_order() {
         "id rule severity subject title evidence remediation references suppressed",
     );
     let tls = endpoint.tls.as_ref().unwrap();
-    assert_keys(tls, "versions negotiated client_auth cipher_suites chains chains_missing");
+    assert_keys(
+        tls,
+        "versions negotiated client_auth cipher_suites chains chains_missing cipher_classes",
+    );
     assert_keys(&tls.versions, "SSLv3 TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3");
     assert_keys(
         tls.negotiated.as_ref().unwrap(),

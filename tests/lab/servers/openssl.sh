@@ -33,6 +33,10 @@ openssl_certificates() {
   certificate cert-no-eku 127.20.0.43 eku=
   certificate cert-other-name 127.20.0.44 san=DNS:docker.example
   certificate cert-rsa-3072 127.20.0.45 key=rsa:3072
+  certificate cipher-null 127.20.0.70 key=rsa:2048
+  certificate cipher-anonymous 127.20.0.71
+  certificate cipher-rsa-only 127.20.0.72 key=rsa:2048
+  certificate cipher-anonymous-only 127.20.0.73
   have_ipv6 && certificate openssl-ipv6 ::1
   return 0
 }
@@ -83,6 +87,11 @@ openssl_start() {
   s_server cert-no-eku 127.20.0.43 -www
   s_server cert-other-name 127.20.0.44 -www
   s_server cert-rsa-3072 127.20.0.45 -www
+  s_server cipher-null 127.20.0.70 -www -tls1_2 -cipher ECDHE+AESGCM:NULL-SHA256:@SECLEVEL=0
+  s_server cipher-anonymous 127.20.0.71 -www -min_protocol TLSv1.2 -cipher ECDHE+AESGCM:ADH-AES128-GCM-SHA256:@SECLEVEL=0
+  s_server cipher-rsa-only 127.20.0.72 -www -tls1_2 -cipher kRSA:!eNULL
+  s_server cipher-anonymous-only 127.20.0.73 -www -tls1_2 -cipher ADH:@SECLEVEL=0
+
   if have_ipv6; then s_server openssl-ipv6 '[::1]' -www; fi
 
   # Without -www it speaks TLS and then never a word. It ends at the end of its standard input, so it
