@@ -1,5 +1,6 @@
 //! DER certificates to facts (RFC 5280), without judgement. Called by `assess`; pure.
 
+pub mod batch_gcd;
 mod der;
 mod extension;
 pub mod public_roots;
