@@ -294,7 +294,14 @@ mod tests {
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let findings = judge(&observation(), assessment, Advisories::embedded(), now()).findings;
+        let findings = judge(
+            &observation(),
+            assessment,
+            Advisories::embedded(),
+            crate::certificate::key::known::KnownKeys::embedded(),
+            now(),
+        )
+        .findings;
         baseline(&observation(), assessment, &findings)
     }
 

@@ -9,6 +9,7 @@ mod engine;
 mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod fleet;
 mod setting;
 mod swarm;
 mod tls;
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::advisories::Advisories;
 use crate::assess::{Access, Assessment};
+use crate::certificate::key::known::KnownKeys;
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
 
@@ -48,6 +50,7 @@ pub struct Subject<'a> {
     pub observation: &'a Observation,
     pub assessment: &'a Assessment,
     pub advisories: &'a Advisories,
+    pub known_keys: &'a KnownKeys,
     pub now: Timestamp,
 }
 
@@ -122,6 +125,11 @@ pub static ALL: &[&Rule] = &[
     &certificate::validity::CERT_EXPIRED,
     &certificate::validity::CERT_NOT_YET_VALID,
     &certificate::validity::CERT_EXPIRING,
+    &certificate::key::KEY_KNOWN_COMPROMISED,
+    &certificate::key::KEY_ROCA,
+    &certificate::key::KEY_CLOSE_PRIMES,
+    &certificate::key::KEY_SMALL_FACTOR,
+    &certificate::key::KEY_SMALL_EXPONENT,
     &certificate::strength::CERT_KEY_WEAK,
     &certificate::strength::CERT_SIGNATURE_WEAK,
     &certificate::name::CERT_NO_SAN,
@@ -170,9 +178,10 @@ pub fn judge(
     observation: &Observation,
     assessment: &Assessment,
     advisories: &Advisories,
+    known_keys: &KnownKeys,
     now: Timestamp,
 ) -> Judgement {
-    let subject = Subject { observation, assessment, advisories, now };
+    let subject = Subject { observation, assessment, advisories, known_keys, now };
     let mut judgement =
         Judgement { findings: Vec::new(), passed: Vec::new(), undetermined: Vec::new() };
     for rule in ALL {
@@ -284,6 +293,7 @@ mod tests {
             &fixture::observation(),
             &fixture::hardened(),
             Advisories::embedded(),
+            KnownKeys::embedded(),
             fixture::now(),
         );
         assert_eq!(judgement.undetermined, []);
@@ -304,6 +314,7 @@ mod tests {
                 &fixture::observation(),
                 &fixture::open_plain(),
                 Advisories::embedded(),
+                KnownKeys::embedded(),
                 fixture::now(),
             )
         };
@@ -321,6 +332,7 @@ mod tests {
             &fixture::observation(),
             &fixture::open_plain(),
             Advisories::embedded(),
+            KnownKeys::embedded(),
             fixture::now(),
         );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));

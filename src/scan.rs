@@ -16,12 +16,14 @@ use tracing::{debug, info};
 use crate::advisories::Advisories;
 use crate::assess::assess;
 use crate::baseline::baseline;
+use crate::certificate::key::known::KnownKeys;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
 };
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
 use crate::rules;
+use crate::rules::fleet::{EndpointKeys, Fleet};
 use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
 
@@ -31,6 +33,8 @@ pub struct ScanConfig {
     pub targets: Arc<TargetSet>,
     pub sweep: SweepConfig,
     pub probe: ProbeConfig,
+    /// Keys that are known to be compromised.
+    pub known_keys: Arc<KnownKeys>,
     /// Endpoints probed at once; each has one connection open at a time.
     pub parallel_endpoints: usize,
     /// TLS server name for targets that are addresses.
@@ -48,6 +52,8 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct ScanOutcome {
     pub endpoints: Vec<v1::Endpoint>,
+    /// What shows only across them.
+    pub fleet_findings: Vec<v1::FleetFinding>,
     pub sweep: SweepOutcome,
     /// Why not everything was asked, if so.
     pub incomplete_reason: Option<String>,
@@ -95,7 +101,7 @@ pub async fn run(
     );
     let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
-    let mut probes: JoinSet<Box<v1::Endpoint>> = JoinSet::new();
+    let mut probes: JoinSet<Box<(v1::Endpoint, EndpointKeys)>> = JoinSet::new();
     let mut collected = Collected::default();
     let mut drained = false;
     loop {
@@ -106,7 +112,8 @@ pub async fn run(
                 swept = Some(outcome);
             }
             Some(probed) = probes.join_next(), if !probes.is_empty() => match probed {
-                Ok(endpoint) => {
+                Ok(probed) => {
+                    let (endpoint, keys) = *probed;
                     progress.judged.fetch_add(1, Relaxed);
                     info!(
                         endpoint = endpoint.id,
@@ -115,7 +122,8 @@ pub async fn run(
                         connections = endpoint.connections,
                         "judged"
                     );
-                    collected.take(*endpoint, &mut judged);
+                    collected.fleet.add(keys);
+                    collected.take(endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
             },
@@ -127,7 +135,11 @@ pub async fn run(
                         debug!(address = %port.address, rtt = ?port.rtt, "open");
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
-                        probes.spawn(async move { Box::new(judge(observe(endpoint, &probe).await)) });
+                        let known_keys = Arc::clone(&config.known_keys);
+                        probes.spawn(async move {
+                            let observation = observe(endpoint, &probe).await;
+                            Box::new(judge_with(observation, &known_keys))
+                        });
                     }
                     None => drained = true,
                 }
@@ -144,19 +156,30 @@ pub async fn run(
 
 /// The pure half of the pipeline, on one observation.
 pub fn judge(observation: Observation) -> v1::Endpoint {
+    judge_with(observation, KnownKeys::embedded()).0
+}
+
+/// As [`judge`], with lists of known keys, and with what the fleet's rules need of the endpoint.
+pub fn judge_with(
+    observation: Observation,
+    known_keys: &KnownKeys,
+) -> (v1::Endpoint, EndpointKeys) {
     let now = Timestamp::now();
     let assessment = assess(&observation);
-    let judgement = rules::judge(&observation, &assessment, Advisories::embedded(), now);
+    let judgement =
+        rules::judge(&observation, &assessment, Advisories::embedded(), known_keys, now);
     let baseline = baseline(&observation, &assessment, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
-    v1::Endpoint::new(Judged {
+    let keys = EndpointKeys::of(&observation, &assessment);
+    let endpoint = v1::Endpoint::new(Judged {
         observation,
         assessment: &assessment,
         judgement: &judgement,
         baseline: &baseline,
         grade,
         judged_at: now,
-    })
+    });
+    (endpoint, keys)
 }
 
 fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
@@ -168,6 +191,7 @@ fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
 #[derive(Default)]
 struct Collected {
     endpoints: Vec<v1::Endpoint>,
+    fleet: Fleet,
     /// Mute ports by network, /24 or /64, until it is known whether they are worth a line each.
     mute: BTreeMap<(IpAddr, u8), Mute>,
     unasked: Vec<OpenPort>,
@@ -232,7 +256,8 @@ impl Collected {
             None if missing > 0 => Some(format!("{missing} probes could not be made")),
             None => None,
         };
-        ScanOutcome { endpoints: self.endpoints, sweep, incomplete_reason, notes }
+        let fleet_findings = self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
+        ScanOutcome { endpoints: self.endpoints, fleet_findings, sweep, incomplete_reason, notes }
     }
 }
 

@@ -75,11 +75,8 @@ fn up<'a>(
         |workers| up(low, multiplier, workers),
         |workers| up(high, multiplier, workers),
     );
-    let (mut product, mut sum) = multiplier.fraction_sum(
-        [low.product(), high.product()],
-        [&low_sum, &high_sum],
-        workers,
-    );
+    let (mut product, mut sum) =
+        multiplier.fraction_sum([low.product(), high.product()], [&low_sum, &high_sum], workers);
     trim(&mut product);
     trim(&mut sum);
     (Tree::Node { product, halves: Box::new([low, high]) }, sum)

@@ -15,12 +15,14 @@ use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
 use crate::report::v1::{self, Report, Summary};
 use crate::report::{Destination, Format, Reporters, TextOptions};
+use crate::rules::fleet::Fleet;
 use crate::sanitize;
 use crate::scan;
 
 pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let outputs = config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?;
     let text = config::text_options(args.color, args.severity);
+    let known_keys = config::known_keys(&args.key_blocklists)?;
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
@@ -47,8 +49,10 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     // Only the text needs all endpoints at once, and none of what they were judged by.
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
+    let mut fleet = Fleet::default();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(observation);
+        let (mut endpoint, keys) = scan::judge_with(observation, &known_keys);
+        fleet.add(keys);
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);
@@ -61,8 +65,10 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     });
     read.map_err(|error| unreadable(&args.file, &error))?;
     let schema = v1::Schema::V1;
-    let report =
-        Report { schema, tool, scan, summary, fleet_findings: Vec::new(), endpoints: kept };
+    let fleet_findings: Vec<v1::FleetFinding> =
+        fleet.judge().iter().map(v1::FleetFinding::from).collect();
+    fleet_findings.iter().for_each(|found| summary.add_fleet(found));
+    let report = Report { schema, tool, scan, summary, fleet_findings, endpoints: kept };
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));

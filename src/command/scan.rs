@@ -81,6 +81,7 @@ async fn scan(config: Config) -> Result<ExitCode, Failure> {
         targets: Arc::clone(&targets),
         sweep: config.sweep,
         probe: config.probe,
+        known_keys: config.known_keys,
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
     };
@@ -125,7 +126,7 @@ pub(super) fn rules_version() -> String {
     format!(
         "{}+observation.{OBSERVATION_VERSION}.rules.{}",
         env!("CARGO_PKG_VERSION"),
-        rules::ALL.len()
+        rules::ALL.len() + rules::fleet::FLEET.len()
     )
 }
 
@@ -219,7 +220,7 @@ fn finished(
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(age_note(scan.finished_at));
     scan.notes.extend(outcome.notes);
-    Report::new(tool, scan, Vec::new(), outcome.endpoints)
+    Report::new(tool, scan, outcome.fleet_findings, outcome.endpoints)
 }
 
 /// What to know of the age of the advisory data at that time.

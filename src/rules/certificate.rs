@@ -1,6 +1,7 @@
 //! The certificates that TLS servers send. Judged on every TLS endpoint, Docker or not.
 
 pub(super) mod issuer;
+pub(super) mod key;
 pub(super) mod name;
 pub(super) mod role;
 pub(super) mod strength;
@@ -165,6 +166,7 @@ mod tests {
             observation: &observation(),
             assessment,
             advisories: crate::advisories::Advisories::embedded(),
+            known_keys: crate::certificate::key::known::KnownKeys::embedded(),
             now: now(),
         };
         match each(&subject, |seen, _| Outcome::found(seen.role())) {
@@ -192,6 +194,7 @@ mod tests {
                 observation: &observation(),
                 assessment,
                 advisories: crate::advisories::Advisories::embedded(),
+                known_keys: crate::certificate::key::known::KnownKeys::embedded(),
                 now: now(),
             };
             each_leaf(&subject, |_| outcome())

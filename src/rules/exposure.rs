@@ -379,6 +379,7 @@ mod tests {
             observation: &observation,
             assessment: &open_plain(),
             advisories: crate::advisories::Advisories::embedded(),
+            known_keys: crate::certificate::key::known::KnownKeys::embedded(),
             now: now(),
         };
         let Verdict::Found(found) = (API_UNAUTHENTICATED_PLAINTEXT.check)(&subject) else {

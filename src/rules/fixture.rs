@@ -10,6 +10,7 @@ use crate::assess::{
     Access, Answer, ApiAssessment, Assessment, Chain, ClientAuth, DockerApi, EnforcedBy,
     PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified, VersionSupport,
 };
+use crate::certificate::key::known::KnownKeys;
 use crate::certificate::{
     Certificate, CertificateFacts, HashAlgorithm, KeyAlgorithm, KeyFacts, SelfSignature,
     SignatureAlgorithm, SubjectAltNames,
@@ -173,6 +174,7 @@ pub(crate) fn leaf() -> CertificateFacts {
             bits: Some(2048),
             curve: None,
             exponent: Some("65537".into()),
+            public_value: Some(modulus()),
             spki_sha256: "aa".repeat(32),
         },
         san: SubjectAltNames {
@@ -185,6 +187,14 @@ pub(crate) fn leaf() -> CertificateFacts {
         extended_key_usage: Some(vec!["serverAuth".into()]),
         sha256: "1e".repeat(32),
     }
+}
+
+/// 2^2048 less 29, which leaves nothing
+/// to find: no small factor, no close ones, no power of 65537.
+fn modulus() -> Vec<u8> {
+    let mut modulus = vec![0xff; 256];
+    modulus[255] = 0xe3;
+    modulus
 }
 
 pub(crate) fn root() -> CertificateFacts {
@@ -227,7 +237,13 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
 
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
     let advisories = Advisories::embedded();
-    (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
+    (rule.check)(&Subject {
+        observation: &observation(),
+        assessment,
+        advisories,
+        known_keys: KnownKeys::embedded(),
+        now: now(),
+    })
 }
 
 /// The violations found; panics where there are none.

@@ -48,11 +48,14 @@ fn sizes_that_reach_the_transform() {
     // Deterministic numbers of all lengths, two of them with a factor in common.
     let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state
     };
     let mut numbers: Vec<BigUint> = (0..160)
-        .map(|index| to_big(&(0..1 + index % 64).map(|_| next()).collect::<Vec<_>>()) | BigUint::from(1u8))
+        .map(|index| {
+            to_big(&(0..1 + index % 64).map(|_| next()).collect::<Vec<_>>()) | BigUint::from(1u8)
+        })
         .collect();
     let factor = to_big(&[next(), next(), next() | 1]);
     for place in [7, 105] {

@@ -6,6 +6,8 @@
 //! them in it: for a convolution the order does not matter. Each splits its block in two and works
 //! on the halves one after the other, so that all but the first levels happen in the cache.
 
+use std::hint::select_unpredictable;
+
 use super::parallel::{Workers, both};
 
 const PRIME: u64 = 0xffff_ffff_0000_0001;
@@ -126,8 +128,7 @@ fn forward_cached(values: &mut [u64], roots: &[u64], block: usize) {
 }
 
 fn forward_last(values: &mut [u64], roots: &[u64], below: &[u64]) {
-    for ((block, root), second) in
-        values.chunks_exact_mut(4).zip(roots).zip(below.chunks_exact(2))
+    for ((block, root), second) in values.chunks_exact_mut(4).zip(roots).zip(below.chunks_exact(2))
     {
         let ([a, b, c, d], [left, right]) = (block, second) else { return };
         (*a, *c) = butterfly(*a, *c, *root);
@@ -196,7 +197,8 @@ fn butterfly(low: u64, high: u64, root: u64) -> (u64, u64) {
     (add(low, turned), subtract(low, turned))
 }
 
-// Values are any 64 bits that are right modulo the prime; `canonical` ones are less than it.
+// Values are any 64 bits that are right modulo the prime; `canonical` ones are less than it. Carries
+// are as good as random, so a branch on them would be mispredicted half of the time.
 
 #[inline(always)]
 fn canonical(value: u64) -> u64 {
@@ -207,14 +209,14 @@ fn canonical(value: u64) -> u64 {
 #[inline(always)]
 fn add(a: u64, b: u64) -> u64 {
     let (sum, carry) = a.overflowing_add(b);
-    sum.wrapping_add(EPSILON * u64::from(carry))
+    sum.wrapping_add(select_unpredictable(carry, EPSILON, 0))
 }
 
 /// `b` is canonical.
 #[inline(always)]
 fn subtract(a: u64, b: u64) -> u64 {
     let (difference, borrow) = a.overflowing_sub(b);
-    difference.wrapping_sub(EPSILON * u64::from(borrow))
+    difference.wrapping_sub(select_unpredictable(borrow, EPSILON, 0))
 }
 
 /// 2^64 is 2^32 - 1 and 2^96 is -1 modulo the prime.
@@ -224,7 +226,7 @@ fn multiply(a: u64, b: u64) -> u64 {
     let (low, high) = (product as u64, (product >> 64) as u64);
     let (top, middle) = (high >> 32, high & EPSILON);
     let (difference, borrow) = low.overflowing_sub(top);
-    let difference = difference.wrapping_sub(EPSILON * u64::from(borrow));
+    let difference = difference.wrapping_sub(select_unpredictable(borrow, EPSILON, 0));
     // At most (2^32 - 1)^2, which is canonical.
     add(difference, middle * EPSILON)
 }
@@ -278,8 +280,9 @@ mod tests {
         let roots = Roots::up_to(1 << 14);
         assert_eq!(roots.length(), 1 << 14);
         for log in 0..=14 {
-            let values: Vec<u64> =
-                (0..1u64 << log).map(|i| canonical(multiply(i + 3, 0x9e37_79b9_7f4a_7c15))).collect();
+            let values: Vec<u64> = (0..1u64 << log)
+                .map(|i| canonical(multiply(i + 3, 0x9e37_79b9_7f4a_7c15)))
+                .collect();
             for workers in [1, 3] {
                 let mut turned = values.clone();
                 roots.forward(&mut turned, Workers::new(workers));

@@ -142,6 +142,7 @@ mod tests {
             observation,
             assessment: &with_chain([facts]),
             advisories: crate::advisories::Advisories::embedded(),
+            known_keys: crate::certificate::key::known::KnownKeys::embedded(),
             now: now(),
         };
         (CERT_NAME_MISMATCH.check)(&subject)

@@ -1,0 +1,186 @@
+//! Keys whose private half others have, or can work out.
+
+use num_bigint::BigUint;
+
+use super::{Outcome, each, issue_server_certificate, key_label, label};
+use crate::certificate::CertificateFacts;
+use crate::certificate::key::RsaKey;
+use crate::certificate::key::close_primes::close_primes;
+use crate::certificate::key::known::KnownKeys;
+use crate::certificate::key::roca::is_roca;
+use crate::certificate::key::small_factor::small_factor;
+use crate::finding::Severity;
+use crate::rules::{Rule, Violation};
+
+const NEW_KEY: &str = concat!(
+    "Make a new key, on another machine or with another program than the one that made this, and a \
+     new certificate for it; a new certificate for the old key changes nothing. Have the old \
+     certificate revoked. Where it is the key of a CA, make the CA anew and every certificate it \
+     issued.",
+    issue_server_certificate!()
+);
+
+pub static KEY_KNOWN_COMPROMISED: Rule = Rule {
+    name: "key-known-compromised",
+    severity: Severity::Critical,
+    title: "Private key that is published",
+    why: "The private key of this certificate can be downloaded by anyone. Whoever has it poses as \
+          the server and, where it is a CA's, makes certificates that open the daemon.",
+    detection: "The public key of a certificate of the chain is in the list of keys whose private \
+                halves lie in published packages (test and example keys), or in a list given with \
+                --key-blocklist. The list that comes with docksweep is short: not being on it \
+                says nothing.",
+    remediation: NEW_KEY,
+    references: &[
+        "CWE-321 (use of a hard-coded cryptographic key)",
+        "CA/Browser Forum Baseline Requirements, section 6.1.1.3 (known compromised keys)",
+        "https://badkeys.info/",
+    ],
+    check: |subject| each(subject, |_, facts| known_compromised(facts, subject.known_keys)),
+};
+
+fn known_compromised(facts: &CertificateFacts, known: &KnownKeys) -> Outcome {
+    match known.find(&facts.key) {
+        Some(place) => Outcome::found(format!("{}: {place}", described(facts))),
+        None => Outcome::Passed,
+    }
+}
+
+pub static KEY_ROCA: Rule = Rule {
+    name: "key-roca",
+    severity: Severity::Critical,
+    title: "Key made by Infineon's RSALib (ROCA)",
+    why: "Smart cards and TPMs with this library choose primes of a form that lets others work out \
+          the private key: hours for 512 bits, some CPU-days for 1024, some CPU-decades, which can \
+          be rented, for 2048.",
+    detection: "The modulus is a power of 65537 modulo the product of the first 39 primes, as \
+                every product of this library's primes is. Of other moduli one in about 2^154 is.",
+    remediation: NEW_KEY,
+    references: &[
+        "CVE-2017-15361",
+        "M. Nemec and others, The Return of Coppersmith's Attack, ACM CCS 2017",
+    ],
+    check: |subject| {
+        each(subject, |_, facts| {
+            examined(facts, |key| match is_roca(&key.modulus) {
+                true => Outcome::found(format!(
+                    "{}: the modulus is a power of 65537 modulo the product of the first 39 primes",
+                    described(facts)
+                )),
+                false => Outcome::Passed,
+            })
+        })
+    },
+};
+
+pub static KEY_CLOSE_PRIMES: Rule = Rule {
+    name: "key-close-primes",
+    severity: Severity::Critical,
+    title: "RSA key with two primes close together",
+    why: "The primes are found in a moment by trying numbers from the square root of the modulus \
+          on, and with them the private key.",
+    detection: "100 rounds of Fermat's factorisation find two factors of the modulus.",
+    remediation: NEW_KEY,
+    references: &[
+        "CVE-2022-26320",
+        "H. Böck, Fermat Factorization in the Wild, IACR ePrint 2023/026",
+        "FIPS 186-5, appendix A.1.3 (primes must differ by more than 2^(bits/2 - 100))",
+    ],
+    check: |subject| each(subject, |_, facts| examined(facts, |key| near(facts, &key.modulus))),
+};
+
+fn near(facts: &CertificateFacts, modulus: &BigUint) -> Outcome {
+    // The factors stay here: a report is read by many.
+    match close_primes(modulus) {
+        Some(found) => Outcome::found(format!(
+            "{}: round {} of Fermat's factorisation finds the factors, which differ by a number of \
+             {} bits",
+            described(facts),
+            found.round,
+            (found.larger - found.smaller).bits()
+        )),
+        None => Outcome::Passed,
+    }
+}
+
+pub static KEY_SMALL_FACTOR: Rule = Rule {
+    name: "key-small-factor",
+    severity: Severity::Critical,
+    title: "RSA modulus with a small factor",
+    why: "No key of two large primes has one: the modulus is damaged or was never made of primes, \
+          and often falls apart into factors that anyone can find.",
+    detection: "A prime below 65,536 divides the modulus.",
+    remediation: NEW_KEY,
+    references: &[
+        "CWE-326 (inadequate encryption strength)",
+        "CA/Browser Forum Baseline Requirements, section 6.1.6 (no factors below 752)",
+    ],
+    check: |subject| {
+        each(subject, |_, facts| {
+            examined(facts, |key| match small_factor(&key.modulus) {
+                Some(prime) => Outcome::found(format!(
+                    "{}: the modulus is divisible by {prime}",
+                    described(facts)
+                )),
+                None => Outcome::Passed,
+            })
+        })
+    },
+};
+
+pub static KEY_SMALL_EXPONENT: Rule = Rule {
+    name: "key-small-exponent",
+    severity: Severity::Low,
+    title: "RSA key with a small public exponent",
+    why: "With exponent 1 a signature is the signed value itself, so that anyone can make one: \
+          that is critical. Exponent 3 is sound by itself, and turns small mistakes in padding \
+          checks into forged signatures (CVE-2006-4339 and its many heirs).",
+    detection: "The public exponent of a certificate's RSA key is 1 (critical) or 3 (low).",
+    remediation: NEW_KEY,
+    references: &[
+        "FIPS 186-5, appendix A.1.1 (exponents above 2^16)",
+        "CVE-2006-4339",
+        "RFC 8017, section 3.1",
+    ],
+    check: |subject| each(subject, |_, facts| examined(facts, |key| small_exponent(facts, key))),
+};
+
+fn small_exponent(facts: &CertificateFacts, key: &RsaKey) -> Outcome {
+    let Some(exponent) = &key.exponent else {
+        let text = "the public exponent is missing, negative or above 512 bits";
+        return Outcome::Undetermined(format!("{text}: {}", label(facts)));
+    };
+    let found = |what: &str| Violation::new(format!("{}: {what}", described(facts)));
+    match exponent.iter_u32_digits().next() {
+        Some(1) if exponent.bits() == 1 => Outcome::Found(
+            found("the public exponent is 1, so every value is its own signature")
+                .severity(Severity::Critical),
+        ),
+        Some(3) if exponent.bits() == 2 => Outcome::Found(found("the public exponent is 3")),
+        Some(odd) if odd & 1 == 1 => Outcome::Passed,
+        _ => Outcome::Undetermined(format!(
+            "{exponent} is the exponent of no RSA key, which is odd: {}",
+            label(facts)
+        )),
+    }
+}
+
+fn examined(facts: &CertificateFacts, check: impl Fn(&RsaKey) -> Outcome) -> Outcome {
+    match facts.key.rsa() {
+        None => Outcome::NotApplicable,
+        Some(Ok(key)) => check(&key),
+        Some(Err(because)) => Outcome::Undetermined(format!(
+            "the RSA key cannot be examined, {because}: {}",
+            label(facts)
+        )),
+    }
+}
+
+fn described(facts: &CertificateFacts) -> String {
+    format!(
+        "{} key of {}, SHA-256 of the key {}",
+        key_label(&facts.key),
+        label(facts),
+        facts.key.spki_sha256
+    )
+}
