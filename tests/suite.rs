@@ -19,3 +19,4 @@ mod replay;
 mod schema;
 mod tls_stub;
 mod truth;
+mod weak_keys;

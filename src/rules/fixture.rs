@@ -266,3 +266,16 @@ pub(crate) fn undetermined(rule: &Rule, assessment: &Assessment) -> String {
         other => panic!("{}: {other:?}", rule.name),
     }
 }
+
+/// What a certificate of testdata/certificates says.
+pub(crate) fn stored(name: &str) -> CertificateFacts {
+    use base64::Engine as _;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/certificates");
+    let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    match Certificate::from_der(&der) {
+        Certificate::Parsed(facts) => *facts,
+        Certificate::Unparsable { because, .. } => panic!("{name}: {because}"),
+    }
+}

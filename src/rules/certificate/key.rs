@@ -184,3 +184,132 @@ fn described(facts: &CertificateFacts) -> String {
         facts.key.spki_sha256
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::*;
+    use super::*;
+    use crate::certificate::KeyAlgorithm;
+    use crate::rules::{Subject, Verdict};
+
+    /// The certificates of make-weak.py, and the rule that each breaks.
+    const WEAK: [(&str, &Rule, &str); 6] = [
+        ("weak-roca", &KEY_ROCA, "is a power of 65537 modulo the product of the first 39 primes"),
+        ("weak-close-primes", &KEY_CLOSE_PRIMES, "round 1 of Fermat's factorisation"),
+        ("weak-small-factor", &KEY_SMALL_FACTOR, "the modulus is divisible by 65521"),
+        ("weak-modulus-even", &KEY_SMALL_FACTOR, "the modulus is divisible by 2"),
+        ("weak-exponent-1", &KEY_SMALL_EXPONENT, "the public exponent is 1"),
+        ("weak-exponent-3", &KEY_SMALL_EXPONENT, "the public exponent is 3"),
+    ];
+    const RULES: [&Rule; 4] =
+        [&KEY_ROCA, &KEY_CLOSE_PRIMES, &KEY_SMALL_FACTOR, &KEY_SMALL_EXPONENT];
+
+    #[test]
+    fn each_weak_key_breaks_its_rule_and_no_other() {
+        for (name, broken, evidence) in WEAK {
+            let assessment = with_chain([stored(name), leaf()]);
+            for rule in RULES {
+                if rule.name == broken.name {
+                    let violation = only(rule, &assessment);
+                    assert!(violation.evidence.contains(evidence), "{}", violation.evidence);
+                    assert!(violation.evidence.contains("SHA-256"));
+                } else {
+                    assert_eq!(verdict(rule, &assessment), Verdict::Passed, "{name} {}", rule.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn good_keys_pass_and_other_kinds_are_none_of_these() {
+        for rule in RULES {
+            for name in ["rsa-2048-sha256", "rsa-1024-sha256", "weak-shared-prime-1"] {
+                assert_eq!(verdict(rule, &with_chain([stored(name)])), Verdict::Passed, "{name}");
+            }
+            let curve = with_chain([stored("ec-prime256v1-sha256"), stored("ed25519")]);
+            assert_eq!(verdict(rule, &curve), Verdict::NotApplicable);
+        }
+    }
+
+    #[test]
+    fn exponent_1_is_critical_and_3_is_low() {
+        let severity = |name| only(&KEY_SMALL_EXPONENT, &with_chain([stored(name)])).severity;
+        assert_eq!(severity("weak-exponent-1"), Some(Severity::Critical));
+        assert_eq!(severity("weak-exponent-3"), None);
+        assert_eq!(KEY_SMALL_EXPONENT.severity, Severity::Low);
+    }
+
+    #[test]
+    fn what_is_no_key_is_undetermined() {
+        let because = undetermined(&KEY_SMALL_EXPONENT, &with_chain([stored("weak-exponent-0")]));
+        assert!(because.starts_with("0 is the exponent of no RSA key"), "{because}");
+        for rule in RULES {
+            let because = undetermined(rule, &with_chain([stored("weak-modulus-0")]));
+            assert!(because.contains("its modulus is zero"), "{because}");
+            let mut long = leaf();
+            long.key.bits = Some(16_385);
+            assert!(undetermined(rule, &with_chain([long])).contains("16385 bits"));
+            let mut negative = leaf();
+            (negative.key.bits, negative.key.public_value) = (None, None);
+            assert!(undetermined(rule, &with_chain([negative])).contains("missing or negative"));
+        }
+        let mut long_exponent = leaf();
+        long_exponent.key.exponent = None;
+        undetermined(&KEY_SMALL_EXPONENT, &with_chain([long_exponent]));
+    }
+
+    #[test]
+    fn a_published_key_is_found_in_any_place_of_the_chain() {
+        let mut known = KnownKeys::new();
+        let facts = stored("ec-prime256v1-sha256");
+        known.add("mine.txt", facts.key.spki_sha256.as_bytes()).unwrap();
+        let assessment = with_chain([leaf(), facts]);
+        let verdict = (KEY_KNOWN_COMPROMISED.check)(&Subject {
+            observation: &observation(),
+            assessment: &assessment,
+            advisories: crate::advisories::Advisories::embedded(),
+            known_keys: &known,
+            now: now(),
+        });
+        let Verdict::Found(found) = verdict else { panic!("{verdict:?}") };
+        assert!(found[0].evidence.ends_with("the SHA-256 of the key is in mine.txt"));
+        assert!(found[0].subject.as_deref().unwrap().starts_with("issuer"));
+        assert_eq!(
+            super::super::super::fixture::verdict(&KEY_KNOWN_COMPROMISED, &assessment),
+            Verdict::Passed
+        );
+    }
+
+    #[test]
+    fn badkeys_lists_know_every_kind_of_key() {
+        use sha2::{Digest as _, Sha256};
+        // What badkeys hashes: the modulus, y of DSA, x of a curve's point, or the key's bytes.
+        for name in ["rsa-2048-sha256", "dsa-1024", "ec-secp521r1-sha512", "ed25519", "ed448"] {
+            let facts = stored(name);
+            let value = facts.key.public_value.clone().unwrap();
+            assert_ne!(value[0], 0);
+            let mut record = Sha256::digest(&value).to_vec();
+            record.truncate(15);
+            record.push(7);
+            let mut known = KnownKeys::new();
+            known.add("blocklist.dat", &record).unwrap();
+            let found = known.find(&facts.key).unwrap();
+            assert_eq!(found, "it is in badkeys' list 7 of blocklist.dat");
+        }
+        assert!(matches!(stored("ec-explicit").key.algorithm, KeyAlgorithm::Other(_)));
+    }
+
+    #[test]
+    fn a_long_chain_of_long_keys() {
+        let long = stored("weak-modulus-16384");
+        assert_eq!(long.key.bits, Some(16_384));
+        let chain = std::array::from_fn::<_, 100, _>(|at| CertificateFacts {
+            sha256: format!("{at:064x}"),
+            ..long.clone()
+        });
+        let assessment = with_chain(chain);
+        for rule in RULES {
+            verdict(rule, &assessment);
+        }
+    }
+}
