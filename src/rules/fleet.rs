@@ -48,9 +48,9 @@ pub struct FleetViolation {
 /// Every rule of the fleet, in the order in which `docksweep rules` lists them.
 pub static FLEET: &[&FleetRule] = &[&reused::KEY_REUSED, &shared_prime::KEY_SHARED_PRIME];
 
-/// RSA keys of one endpoint that are compared, leaves first: a chain has a handful, and what an
-/// endpoint can cost must not be up to it.
-const KEYS_AN_ENDPOINT: usize = 16;
+/// Bits of RSA moduli of one endpoint that are compared, leaves first: a chain has a handful of keys,
+/// and what an endpoint can cost must not be up to it.
+const BITS_AN_ENDPOINT: u64 = 1 << 15;
 /// How many endpoints an evidence names.
 const NAMED: usize = 20;
 
@@ -128,14 +128,16 @@ fn rsa_keys(tls: &TlsAssessment) -> Vec<RsaKey> {
     let leaves = tls.chains.iter().filter_map(|chain| chain.certificates.first());
     let others = tls.chains.iter().flat_map(|chain| chain.certificates.iter().skip(1));
     let mut keys: Vec<RsaKey> = Vec::new();
+    let mut bits = 0;
     for facts in leaves.chain(others).filter_map(|certificate| certificate.facts()) {
         if let Some(Ok(key)) = facts.key.rsa()
             && !keys.contains(&key)
         {
+            bits += key.modulus.bits();
+            if bits > BITS_AN_ENDPOINT {
+                break;
+            }
             keys.push(key);
-        }
-        if keys.len() == KEYS_AN_ENDPOINT {
-            break;
         }
     }
     keys
@@ -160,7 +162,7 @@ struct ProvedKey {
 
 #[derive(Debug, Default)]
 struct ModulusSeen {
-    /// Of the first key with this modulus.
+    /// The smallest, should keys have one modulus and several exponents.
     exponent: Option<BigUint>,
     places: Vec<usize>,
 }
@@ -175,14 +177,15 @@ impl Fleet {
         self.places.push(place);
         if let Some((spki, subject)) = proved {
             let key = self.proved.entry(spki).or_default();
-            key.subject = subject;
+            // The least of several, whatever the order in which they come.
+            if key.places.is_empty() || subject < key.subject {
+                key.subject = subject;
+            }
             key.places.push(at);
         }
         for RsaKey { modulus, exponent } in rsa {
             let seen = self.rsa.entry(modulus).or_default();
-            if seen.places.is_empty() {
-                seen.exponent = exponent;
-            }
+            seen.exponent = seen.exponent.take().into_iter().chain(exponent).min();
             if seen.places.last() != Some(&at) {
                 seen.places.push(at);
             }

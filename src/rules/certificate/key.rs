@@ -299,6 +299,31 @@ mod tests {
         assert!(matches!(stored("ec-explicit").key.algorithm, KeyAlgorithm::Other(_)));
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn damaged_keys_are_judged(
+            at in 0usize..300,
+            byte: u8,
+            cut in 0usize..300,
+            exponent in proptest::option::of("[0-9]{0,200}"),
+        ) {
+            let mut facts = stored("weak-roca");
+            let value = facts.key.public_value.as_mut().unwrap();
+            if let Some(place) = value.get_mut(at) {
+                *place = byte;
+            }
+            value.truncate(cut);
+            facts.key.bits = Some(u32::try_from(value.len()).unwrap() * 8);
+            facts.key.exponent = exponent;
+            let assessment = with_chain([facts]);
+            for rule in RULES {
+                verdict(rule, &assessment);
+            }
+        }
+    }
+
     #[test]
     fn a_long_chain_of_long_keys() {
         let long = stored("weak-modulus-16384");

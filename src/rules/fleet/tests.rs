@@ -130,6 +130,21 @@ fn moduli_that_share_both_primes_are_told_apart() {
 }
 
 #[test]
+fn too_many_to_separate_are_said_to_be() {
+    // All products of two of 25 numbers: 300 moduli that share both factors with 23 others each.
+    let primes: Vec<BigUint> = (0..25u32).map(|at| mersenne(127) + 2u32 * at * (at + 7)).collect();
+    let all = (0..25u8).flat_map(|a| (0..a).map(move |b| (a, b)));
+    let found = judged(all.map(|(a, b)| {
+        rsa(&format!("10.0.{a}.{b}"), &primes[usize::from(a)] * &primes[usize::from(b)])
+    }));
+    let open =
+        found.iter().find(|found| found.finding.subject.as_deref() == Some("several primes"));
+    let evidence = &open.unwrap().finding.evidence;
+    assert!(evidence.contains("share all their factors with other moduli"), "{evidence}");
+    assert!(found.len() > 1);
+}
+
+#[test]
 fn what_is_no_key_shares_no_prime() {
     let (p, q) = (mersenne(521), mersenne(607));
     let found = judged([
