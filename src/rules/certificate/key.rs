@@ -51,8 +51,8 @@ pub static KEY_ROCA: Rule = Rule {
     severity: Severity::Critical,
     title: "Key made by Infineon's RSALib (ROCA)",
     why: "Smart cards and TPMs with this library choose primes of a form that lets others work out \
-          the private key: hours for 512 bits, some CPU-days for 1024, some CPU-decades, which can \
-          be rented, for 2048.",
+          the private key: two CPU hours for 512 bits, a hundred CPU days for 1024 and 140 CPU \
+          years, which can be rented, for 2048.",
     detection: "The modulus is a power of 65537 modulo the product of the first 39 primes, as \
                 every product of this library's primes is. Of other moduli one in about 2^154 is.",
     remediation: NEW_KEY,
