@@ -272,20 +272,14 @@ fn cut_short(mut check: Check, observation: &Observation) -> Check {
 mod tests {
     use super::*;
     use crate::advisories::Advisories;
+    use crate::rules::Basis;
     use crate::rules::fixture::*;
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let (observation, advisories) = (observation(), Advisories::embedded().unwrap());
-        let findings = judge(&observation, assessment, advisories, None, now()).findings;
-        let subject = Subject {
-            observation: &observation,
-            assessment,
-            advisories,
-            anchors: None,
-            now: now(),
-        };
-        baseline(&subject, &findings)
+        let observation = observation();
+        let findings = judge(&observation, assessment, basis(), now()).findings;
+        baseline(&Subject::new(&observation, assessment, basis(), now()), &findings)
     }
 
     #[test]
@@ -383,13 +377,8 @@ mod tests {
         let mut observation = observation();
         observation.cut_short = Some("out of time".into());
         let advisories = Advisories::embedded().unwrap();
-        let subject = Subject {
-            observation: &observation,
-            assessment: &assessment,
-            advisories,
-            anchors: None,
-            now: now(),
-        };
+        let subject =
+            Subject::new(&observation, &assessment, Basis { advisories, ..basis() }, now());
         let found = baseline(&subject, &[]);
         assert_eq!(found.rootless.status, CheckStatus::Unknown);
         assert_eq!(found.socket_not_exposed.status, CheckStatus::Unknown);

@@ -1,9 +1,10 @@
 //! DER certificates to facts (RFC 5280), without judgement. Called by `assess`; pure.
 
+pub mod batch_gcd;
 mod der;
 mod extension;
 pub mod issuing;
-mod key;
+pub mod key;
 mod name;
 pub mod public_roots;
 mod signature;
@@ -105,6 +106,9 @@ pub struct KeyFacts {
     pub curve: Option<String>,
     /// RSA public exponent, decimal; `None` above 512 bits, where no honest key is.
     pub exponent: Option<String>,
+    /// RSA modulus, DSA y, the x of an EC point or the bytes of an Edwards-curve key, big-endian
+    /// without zeros before them. `None` where it cannot be read.
+    pub public_value: Option<Vec<u8>>,
     /// Of the SubjectPublicKeyInfo's DER, lower-case hex.
     pub spki_sha256: String,
 }

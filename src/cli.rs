@@ -183,6 +183,11 @@ pub struct ScanArgs {
     #[command(flatten)]
     pub trust: TrustArgs,
 
+    /// Also report keys that FILE lists: SHA-256 of the public key in hex a line, or badkeys'
+    /// blocklist.dat; repeatable
+    #[arg(long = "key-blocklist", value_name = "FILE", help_heading = "Report")]
+    pub key_blocklists: Vec<PathBuf>,
+
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
     pub vantage: Option<String>,
@@ -257,6 +262,11 @@ pub struct ReportArgs {
     /// Format of the report on stdout [default: text, or none with -o]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
+
+    /// Also report keys that FILE lists: SHA-256 of the public key in hex a line, or badkeys'
+    /// blocklist.dat; repeatable
+    #[arg(long = "key-blocklist", value_name = "FILE")]
+    pub key_blocklists: Vec<PathBuf>,
 
     /// Show findings from this severity up (JSON always holds all)
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]

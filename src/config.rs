@@ -1,7 +1,7 @@
 //! Flags → one validated scan. After this nothing looks at a raw flag again.
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _, stdin};
+use std::io::{BufReader, IsTerminal as _, Read as _, stdin};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use thiserror::Error;
 
+use crate::certificate::key::known::{KnownKeys, ListError};
 use crate::cli::{CredentialsFrom, ScanArgs, When};
 use crate::credentials::{Credentials, CredentialsError, Source};
 use crate::finding::Severity;
@@ -37,6 +38,7 @@ pub struct Config {
     pub described: Described,
     pub sweep: SweepConfig,
     pub probe: ProbeConfig,
+    pub known_keys: Arc<KnownKeys>,
     pub parallel_endpoints: usize,
     pub sni: Option<String>,
     pub anchors: Option<Arc<Anchors>>,
@@ -95,6 +97,10 @@ pub enum ConfigError {
     Throwaway(#[from] ThrowawayError),
     #[error(transparent)]
     Anchors(#[from] AnchorsError),
+    #[error("{}: {source}", .path.display())]
+    KeyList { path: PathBuf, source: ListError },
+    #[error("{}: it is larger than {} MiB", .0.display(), MAX_KEY_LIST >> 20)]
+    KeyListTooLarge(PathBuf),
 }
 
 impl ConfigError {
@@ -110,6 +116,9 @@ impl ConfigError {
             }
             Self::Credentials(error) => error.hint(),
             Self::Anchors(error) => error.hint(),
+            Self::KeyList { .. } => {
+                Some("a list has a SHA-256 in hex a line, or is badkeys' blocklist.dat")
+            }
             _ => None,
         }
     }
@@ -135,6 +144,7 @@ impl Config {
             .transpose()?;
         let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
         let anchors = anchors(&args.trust)?.map(Arc::new);
+        let known_keys = known_keys(&args.key_blocklists)?;
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -192,6 +202,7 @@ impl Config {
                 credentials: credentials.map(Arc::new),
                 throwaway,
             },
+            known_keys: Arc::new(known_keys),
             parallel_endpoints,
             sni,
             anchors,
@@ -247,6 +258,27 @@ fn targets(
         }
     }
     Ok(list)
+}
+
+/// A hundred million keys of badkeys' form.
+const MAX_KEY_LIST: u64 = 1600 << 20;
+
+/// The program's own list and those of the files.
+pub(crate) fn known_keys(files: &[PathBuf]) -> Result<KnownKeys, ConfigError> {
+    let mut known = KnownKeys::new();
+    for path in files {
+        let mut content = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_KEY_LIST + 1).read_to_end(&mut content));
+        read.map_err(|source| ConfigError::Open { path: path.clone(), source })?;
+        if content.len() as u64 > MAX_KEY_LIST {
+            return Err(ConfigError::KeyListTooLarge(path.clone()));
+        }
+        known
+            .add(path.to_string_lossy(), &content)
+            .map_err(|source| ConfigError::KeyList { path: path.clone(), source })?;
+    }
+    Ok(known)
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -11,6 +11,7 @@ pub mod engine_version;
 mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod fleet;
 mod setting;
 mod swarm;
 mod tls;
@@ -20,8 +21,9 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::advisories::Advisories;
+use crate::advisories::{Advisories, DataError};
 use crate::assess::{Access, Assessment};
+use crate::certificate::key::known::KnownKeys;
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
 use crate::trust::Anchors;
@@ -44,6 +46,29 @@ pub struct Rule {
     pub check: fn(&Subject<'_>) -> Verdict,
 }
 
+/// What endpoints are judged by, besides the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    pub advisories: &'a Advisories,
+    /// What chains should lead to; `None` where nothing was given.
+    pub anchors: Option<&'a Anchors>,
+    pub known_keys: &'a KnownKeys,
+}
+
+impl Basis<'static> {
+    /// What this program carries.
+    ///
+    /// # Errors
+    /// It was built with broken data; a test sees to it that it is not.
+    pub fn embedded() -> Result<Self, &'static DataError> {
+        Ok(Self {
+            advisories: Advisories::embedded()?,
+            anchors: None,
+            known_keys: KnownKeys::embedded(),
+        })
+    }
+}
+
 /// What a rule of one endpoint may look at.
 #[derive(Debug)]
 pub struct Subject<'a> {
@@ -52,7 +77,20 @@ pub struct Subject<'a> {
     pub advisories: &'a Advisories,
     /// What chains should lead to; `None` where nothing was given.
     pub anchors: Option<&'a Anchors>,
+    pub known_keys: &'a KnownKeys,
     pub now: Timestamp,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(
+        observation: &'a Observation,
+        assessment: &'a Assessment,
+        basis: Basis<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let Basis { advisories, anchors, known_keys } = basis;
+        Self { observation, assessment, advisories, anchors, known_keys, now }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +177,11 @@ pub static ALL: &[&Rule] = &[
     &certificate::validity::CERT_EXPIRED,
     &certificate::validity::CERT_NOT_YET_VALID,
     &certificate::validity::CERT_EXPIRING,
+    &certificate::key::KEY_KNOWN_COMPROMISED,
+    &certificate::key::KEY_ROCA,
+    &certificate::key::KEY_CLOSE_PRIMES,
+    &certificate::key::KEY_SMALL_FACTOR,
+    &certificate::key::KEY_SMALL_EXPONENT,
     &certificate::strength::CERT_KEY_WEAK,
     &certificate::strength::CERT_SIGNATURE_WEAK,
     &certificate::name::CERT_NO_SAN,
@@ -186,11 +229,10 @@ pub struct Judgement {
 pub fn judge(
     observation: &Observation,
     assessment: &Assessment,
-    advisories: &Advisories,
-    anchors: Option<&Anchors>,
+    basis: Basis<'_>,
     now: Timestamp,
 ) -> Judgement {
-    let subject = Subject { observation, assessment, advisories, anchors, now };
+    let subject = Subject::new(observation, assessment, basis, now);
     let mut judgement =
         Judgement { findings: Vec::new(), passed: Vec::new(), undetermined: Vec::new() };
     for rule in ALL {
@@ -298,13 +340,8 @@ mod tests {
 
     #[test]
     fn a_hardened_daemon_breaks_nothing_worse_than_info() {
-        let judgement = judge(
-            &fixture::observation(),
-            &fixture::hardened(),
-            Advisories::embedded().unwrap(),
-            None,
-            fixture::now(),
-        );
+        let judgement =
+            judge(&fixture::observation(), &fixture::hardened(), fixture::basis(), fixture::now());
         assert_eq!(judgement.undetermined, []);
         let findings: Vec<_> =
             judgement.findings.iter().map(|found| (found.rule, found.severity)).collect();
@@ -319,13 +356,7 @@ mod tests {
     #[test]
     fn findings_are_worst_first_and_their_ids_stay() {
         let judge = || {
-            judge(
-                &fixture::observation(),
-                &fixture::open_plain(),
-                Advisories::embedded().unwrap(),
-                None,
-                fixture::now(),
-            )
+            judge(&fixture::observation(), &fixture::open_plain(), fixture::basis(), fixture::now())
         };
         let judgement = judge();
         let order: Vec<_> = judgement.findings.iter().map(|found| found.rule).collect();
@@ -340,8 +371,7 @@ mod tests {
         let judgement = judge(
             &fixture::observation(),
             &fixture::open_plain(),
-            Advisories::embedded().unwrap(),
-            None,
+            fixture::basis(),
             fixture::now(),
         );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));

@@ -24,3 +24,4 @@ mod tls_stub;
 mod trust;
 mod truth;
 mod untrusted;
+mod weak_keys;

@@ -16,6 +16,8 @@ use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
 use crate::report::v1::{self, Report, Summary};
 use crate::report::{Destination, Format, Reporters, TextOptions};
+use crate::rules::Basis;
+use crate::rules::fleet::Fleet;
 use crate::sanitize;
 use crate::scan;
 
@@ -24,6 +26,9 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     let text = config::text_options(args.color, args.severity);
     let known = advisories::load(args.advisories.as_deref())?;
     let anchors = config::anchors(&args.trust).map_err(config::ConfigError::from)?;
+    let known_keys = config::known_keys(&args.key_blocklists)?;
+    let basis =
+        Basis { advisories: &known.advisories, anchors: anchors.as_ref(), known_keys: &known_keys };
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
@@ -52,8 +57,10 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     // Only the text needs all endpoints at once, and none of what they were judged by.
     let keeps = outputs.iter().any(|(_, format)| *format == Format::Text);
     let mut kept = Vec::new();
+    let mut fleet = Fleet::default();
     let read = stored::observations(open(&args.file)?, |observation: Observation| {
-        let mut endpoint = scan::judge(observation, &known.advisories, anchors.as_ref());
+        let (mut endpoint, keys) = scan::judge_for_fleet(observation, basis);
+        fleet.add(keys);
         summary.add(&endpoint);
         if let Err(error) = reporters.endpoint(&endpoint) {
             write_error.get_or_insert(error);
@@ -66,8 +73,10 @@ pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
     });
     read.map_err(|error| unreadable(&args.file, &error))?;
     let schema = v1::Schema::V1;
-    let report =
-        Report { schema, tool, scan, summary, fleet_findings: Vec::new(), endpoints: kept };
+    let fleet_findings: Vec<v1::FleetFinding> =
+        fleet.judge().iter().map(v1::FleetFinding::from).collect();
+    fleet_findings.iter().for_each(|found| summary.add_fleet(found));
+    let report = Report { schema, tool, scan, summary, fleet_findings, endpoints: kept };
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));

@@ -84,6 +84,7 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
         targets: Arc::clone(&targets),
         sweep: config.sweep,
         probe: config.probe,
+        known_keys: config.known_keys,
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
         advisories: Arc::clone(&known.advisories),
@@ -133,7 +134,7 @@ pub(super) fn rules_version() -> String {
     format!(
         "{}+observation.{OBSERVATION_VERSION}.rules.{}",
         env!("CARGO_PKG_VERSION"),
-        rules::ALL.len()
+        rules::ALL.len() + rules::fleet::FLEET.len()
     )
 }
 
@@ -228,7 +229,7 @@ fn finished(
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
-    Report::new(tool, scan, Vec::new(), outcome.endpoints)
+    Report::new(tool, scan, outcome.fleet_findings, outcome.endpoints)
 }
 
 /// How a note begins that says by what the chains were judged.

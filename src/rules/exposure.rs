@@ -387,13 +387,8 @@ mod tests {
     fn a_public_address_is_said_to_be_one() {
         let mut observation = observation();
         observation.endpoint.address = "1.1.1.1".parse().unwrap();
-        let subject = Subject {
-            observation: &observation,
-            assessment: &open_plain(),
-            advisories: crate::advisories::Advisories::embedded().unwrap(),
-            anchors: None,
-            now: now(),
-        };
+        let assessment = open_plain();
+        let subject = Subject::new(&observation, &assessment, basis(), now());
         let Verdict::Found(found) = (API_UNAUTHENTICATED_PLAINTEXT.check)(&subject) else {
             panic!("not found")
         };

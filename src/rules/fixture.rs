@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Rule, Subject, Verdict, Violation};
-use crate::advisories::Advisories;
+use super::{Basis, Rule, Subject, Verdict, Violation};
 use crate::assess::{
     Access, Answer, ApiAssessment, Assessment, Chain, CipherAssessment, ClassSupport, ClientAuth,
     DockerApi, EnforcedBy, PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified,
@@ -196,6 +195,7 @@ pub(crate) fn leaf() -> CertificateFacts {
             bits: Some(2048),
             curve: None,
             exponent: Some("65537".into()),
+            public_value: Some(modulus()),
             spki_sha256: "aa".repeat(32),
         },
         san: SubjectAltNames {
@@ -208,6 +208,14 @@ pub(crate) fn leaf() -> CertificateFacts {
         extended_key_usage: Some(vec!["serverAuth".into()]),
         sha256: "1e".repeat(32),
     }
+}
+
+/// 2^2048 less 29, which leaves nothing
+/// to find: no small factor, no close ones, no power of 65537.
+fn modulus() -> Vec<u8> {
+    let mut modulus = vec![0xff; 256];
+    modulus[255] = 0xe3;
+    modulus
 }
 
 pub(crate) fn root() -> CertificateFacts {
@@ -248,8 +256,13 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
     &mut tls(assessment).client_auth
 }
 
+/// What this program carries, and no anchors.
+pub(crate) fn basis() -> Basis<'static> {
+    Basis::embedded().unwrap()
+}
+
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
-    judged_by(rule, &observation(), assessment, None)
+    (rule.check)(&Subject::new(&observation(), assessment, basis(), now()))
 }
 
 pub(crate) fn judged_by(
@@ -258,8 +271,8 @@ pub(crate) fn judged_by(
     assessment: &Assessment,
     anchors: Option<&Anchors>,
 ) -> Verdict {
-    let advisories = Advisories::embedded().unwrap();
-    (rule.check)(&Subject { observation, assessment, advisories, anchors, now: now() })
+    let basis = Basis { anchors, ..basis() };
+    (rule.check)(&Subject::new(observation, assessment, basis, now()))
 }
 
 /// The violations found; panics where there are none.
@@ -280,5 +293,18 @@ pub(crate) fn undetermined(rule: &Rule, assessment: &Assessment) -> String {
     match verdict(rule, assessment) {
         Verdict::Undetermined { because } => because,
         other => panic!("{}: {other:?}", rule.name),
+    }
+}
+
+/// What a certificate of testdata/certificates says.
+pub(crate) fn stored(name: &str) -> CertificateFacts {
+    use base64::Engine as _;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/certificates");
+    let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    match Certificate::from_der(&der) {
+        Certificate::Parsed(facts) => *facts,
+        Certificate::Unparsable { because, .. } => panic!("{name}: {because}"),
     }
 }

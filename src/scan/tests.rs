@@ -21,7 +21,7 @@ fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
         cipher_suites: None,
         untrusted: None,
     };
-    judge(observation, Advisories::embedded().unwrap(), None)
+    judge(observation, Basis::embedded().unwrap())
 }
 
 fn unanswered(end: StreamEnd) -> Connection {

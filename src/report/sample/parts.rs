@@ -216,6 +216,7 @@ pub fn parsed(subject: &str, issuer: &str) -> Certificate {
             bits: Some(2048),
             curve: None,
             exponent: Some("65537".into()),
+            public_value: None,
             spki_sha256: "55".repeat(32),
         },
         san: SubjectAltNames {

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     Access, Answer, Api, Audit, AuditStatus, Baseline, Certificate, Chain, Check, CheckStatus,
-    ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
-    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, References,
-    SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule,
-    UnparsableCertificate, Verified, VersionSupport, ciphers,
+    ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding,
+    FleetFinding, Grade, Key, KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture,
+    Product, References, SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport,
+    UndeterminedRule, UnparsableCertificate, Verified, VersionSupport, ciphers,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -295,6 +295,12 @@ impl From<&baseline::Check> for Check {
             baseline::CheckStatus::NotApplicable => CheckStatus::NotApplicable,
         };
         Self { status, reason: check.reason.clone() }
+    }
+}
+
+impl From<&finding::FleetFinding> for FleetFinding {
+    fn from(fleet: &finding::FleetFinding) -> Self {
+        Self { finding: (&fleet.finding).into(), endpoints: fleet.endpoints.clone() }
     }
 }
 
