@@ -11,20 +11,24 @@ import json
 import sys
 from collections import Counter
 
-WANTED_VERSIONS = {
+MODERN = {
     "SSLv3": "refused",
     "TLSv1.0": "refused",
     "TLSv1.1": "refused",
     "TLSv1.2": "accepted",
     "TLSv1.3": "accepted",
 }
+# What nginx with TLS 1.0 to 1.2 comes to.
+LEGACY = MODERN | {"TLSv1.0": "accepted", "TLSv1.1": "accepted", "TLSv1.3": "refused"}
 
 
-def tls_is_whole(tls):
+def tls_is_whole(tls, *wanted):
     versions = {name: verdict["status"] for name, verdict in tls["versions"].items()}
+    classes = [verdict["status"] for verdict in tls["cipher_classes"].values()]
     chain = tls["chains"]
     return (
-        versions == WANTED_VERSIONS
+        versions in wanted
+        and "undetermined" not in classes
         and len(chain) == 1
         and chain[0]["certificates"]
         and tls["client_auth"]["requested"] != "undetermined"
@@ -36,7 +40,7 @@ def tls_verdict_is_right(endpoint):
     return (
         endpoint["transport"] == "tls"
         and endpoint["api"]["access"] == "not-docker"
-        and tls_is_whole(endpoint["tls"])
+        and tls_is_whole(endpoint["tls"], MODERN, LEGACY)
         and endpoint["tls"]["negotiated"]["key_possession"] == "proved"
         and endpoint["tls"]["client_auth"]["requested"] == "no"
     )
@@ -48,7 +52,7 @@ def fleet_verdict_is_right(endpoint):
         return access == "open" and bool(endpoint["api"]["version"])
     required = endpoint["tls"]["client_auth"]["required"]
     expected = "client-certificate-required" if required == "yes" else "open"
-    return access == expected and tls_is_whole(endpoint["tls"])
+    return access == expected and tls_is_whole(endpoint["tls"], MODERN)
 
 
 def main(what, path, *rest):

@@ -10,6 +10,7 @@ install_tools() {
   type -P time >/dev/null || packages+=(time)
   command -v openssl >/dev/null || packages+=(openssl)
   command -v jq >/dev/null || packages+=(jq)
+  command -v nmap >/dev/null || packages+=(nmap)
   command -v sslscan >/dev/null || packages+=(sslscan)
   command -v nginx >/dev/null || packages+=(nginx-light)
   python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -57,6 +58,7 @@ tool_versions() {
   docksweep --version
   rustscan_version
   echo "sslscan $(sslscan --version --no-colour | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)"
+  echo "nmap $(nmap --version | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1)"
   echo "sslyze $(sslyze_version)"
   echo "nginx $(nginx -v 2>&1 | grep -oE '[0-9]+(\.[0-9]+)+')"
 }
