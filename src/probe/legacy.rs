@@ -261,7 +261,7 @@ mod tests {
             offered: vec![version],
             hello_bytes: 100,
             answer: HelloAnswer::ServerHello(ServerHelloFlight {
-                version: version.to_wire(),
+                version: version.wire(),
                 cipher_suite: 0x002f,
                 retry_request: false,
                 downgrade_sentinel: false,
