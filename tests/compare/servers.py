@@ -72,11 +72,12 @@ class Fleet:
         self.processes = []
         self.settings = {}
 
-    def add(self, implementation, title, truth, port=None, **more):
+    def add(self, implementation, title, truth, **more):
         number = len(self.servers) + 1
         address = f"127.34.{number // 250}.{number % 250 + 1}"
-        # A port of its own: some of the programs listen on every address.
-        server = Server(implementation, title, port or 20000 + number, address, truth, **more)
+        # Some of the programs listen on every address, so that each needs a port of its own.
+        port = 20000 + number if implementation in ("NSS", "GnuTLS", "Botan 2") else 2376
+        server = Server(implementation, title, port, address, truth, **more)
         self.servers.append(server)
         return server
 
@@ -132,7 +133,7 @@ class Fleet:
         holes = [["TLSv1.0", "TLSv1.2"], ["TLSv1.0", "TLSv1.3"], ["TLSv1.1", "TLSv1.3"], ["TLSv1.0", "TLSv1.1", "TLSv1.3"]]
         self.add_ranges("tlslite-ng", ranges("SSLv3"))
         java_holes = [["SSLv3", "TLSv1.2"], ["TLSv1.0", "TLSv1.2"], ["TLSv1.1", "TLSv1.3"], ["SSLv3", "TLSv1.3"]]
-        self.add_ranges("Java 17", ranges("SSLv3") + java_holes, port=2376)
+        self.add_ranges("Java 17", ranges("SSLv3") + java_holes)
         # NSS takes no range from SSLv3 up to TLS 1.3.
         self.add_ranges("NSS", ranges("SSLv3", "TLSv1.2") + [r for r in ranges("TLSv1.0") if "TLSv1.3" in r])
         self.add_ranges("GnuTLS", ranges("TLSv1.0") + [["TLSv1.0", "TLSv1.2"], ["TLSv1.1", "TLSv1.3"]])
@@ -190,7 +191,6 @@ class Fleet:
     def special_gates(self):
         old, four, all_five = VERSIONS[1:4], VERSIONS[1:], VERSIONS
         modern = VERSIONS[3:]
-        hidden = truth_of(old, ["TLSv1.3"])
         cases = [
             # title, truth, the versions of the server behind, condition, action
             *[
@@ -205,14 +205,15 @@ class Fleet:
             ("silence at 256 to 511 bytes, 1.0–1.2 behind", truth_of(old), old, "256-to-511-bytes", "silence"),
             ("close at 256 to 511 bytes, 1.0–1.3 behind", truth_of(four), four, "256-to-511-bytes", "close"),
             ("alert-50 over 255 bytes, 1.2–1.3 behind", truth_of(modern), modern, "over-255-bytes", "alert-50"),
-            ("close over 40 suites, 1.0–1.3 behind", truth_of(four), four, "over-40-suites", "close"),
+            ("close over 64 suites, 1.0–1.3 behind", truth_of(four), four, "over-64-suites", "close"),
             ("close on any extension, SSLv3–1.0 behind", truth_of(VERSIONS[:2]), VERSIONS[:2], "any-extension", "close"),
             ("one byte a record, SSLv3–1.3 behind", truth_of(all_five), all_five, "always", "one-byte-records"),
             ("one byte a record, 1.0–1.3 behind", truth_of(four), four, "always", "one-byte-records"),
-            ("1.3 hidden on the way (downgrade sentinel)", hidden, four, "always", "hide-1.3"),
+            ("1.3 hidden on the way (downgrade sentinel)", truth_of(old), four, "always", "hide-1.3"),
+            ("alert-40 without a name, 1.0–1.3 behind", truth_of([], VERSIONS), four, "no-server-name", "alert-40"),
             ("1.2 s late, 1.2–1.3 behind", truth_of(modern), modern, "always", "delay"),
-            ("three connections in ten seconds, 1.2–1.3 behind", truth_of(modern, VERSIONS[:3]), modern, "always", "three-in-ten-seconds"),
-            ("a ServerHello of 1.2 to everything", truth_of(["TLSv1.2"], ["TLSv1.3"]), modern, "always", "answers-1.2"),
+            ("three connections in ten seconds, 1.2–1.3 behind", truth_of(modern), modern, "always", "three-in-ten-seconds"),
+            ("a ServerHello of 1.2 to everything", truth_of(["TLSv1.2"]), modern, "always", "answers-1.2"),
         ]
         for title, truth, behind, condition, action in cases:
             self.add("gate:", title, truth, settings=[behind, condition, action], special=True)
@@ -282,7 +283,7 @@ class Fleet:
                 f"allow_tls{short(version).replace('.', '')} = {str(version in server.settings).lower()}\n"
                 for version in VERSIONS[1:4]
             )
-            more = "signature_hashes = SHA-512 SHA-384 SHA-256 SHA-1\nkey_exchange_methods = ECDH DH RSA\nallow_dtls10 = false\nallow_dtls12 = false\n"
+            more = "ciphers = AES-256/GCM AES-128/GCM AES-256 AES-128\nmacs = AEAD SHA-384 SHA-256 SHA-1\nsignature_hashes = SHA-512 SHA-384 SHA-256 SHA-1\nkey_exchange_methods = ECDH DH RSA\nallow_dtls10 = false\nallow_dtls12 = false\n"
             policy = self.write(f"botan-{server.port}.policy", switches + more)
             self.run(server.name, "botan", "tls_server", "rsa.crt", "rsa.key", f"--port={server.port}", f"--policy={policy}")
 

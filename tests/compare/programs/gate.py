@@ -42,13 +42,16 @@ class Hello:
 
 
 async def read_hello(reader):
+    """None for what is no TLS."""
     raw = message = b""
     while True:
         head = await reader.readexactly(5)
+        if head[0] != HANDSHAKE:
+            return None
         body = await reader.readexactly(struct.unpack(">H", head[3:])[0])
         raw += head + body
         message += body
-        if head[0] != HANDSHAKE or len(message) >= 4 + int.from_bytes(message[1:4], "big"):
+        if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4], "big"):
             return Hello(raw, message)
 
 
@@ -58,7 +61,7 @@ CONDITIONS = {
     "offers-1.2": lambda hello: hello.highest >= 0x0303,
     "over-255-bytes": lambda hello: hello.length > 255,
     "256-to-511-bytes": lambda hello: 256 <= hello.length <= 511,
-    "over-40-suites": lambda hello: hello.suites > 40,
+    "over-64-suites": lambda hello: hello.suites > 64,
     "any-extension": lambda hello: bool(hello.extensions),
     "no-server-name": lambda hello: 0 not in hello.extensions,
 }
@@ -178,6 +181,8 @@ async def open_gate(gate):
     async def connected(reader, writer):
         try:
             hello = await read_hello(reader)
+            if hello is None:
+                return writer.close()
             action = ACTIONS[gate["then"]] if CONDITIONS[gate["when"]](hello) else forward
             await action(hello, reader, writer, gate)
         except (asyncio.IncompleteReadError, ConnectionError, IndexError, struct.error):

@@ -39,6 +39,8 @@ def main(certificate, key, *servers):
         address, port, lowest, highest = servers[at : at + 4]
         settings = HandshakeSettings()
         settings.minVersion, settings.maxVersion = VERSIONS[lowest], VERSIONS[highest]
+        # The list that `supported_versions` is compared with does not follow the two.
+        settings.versions = [v for v in settings.versions if settings.minVersion <= v <= settings.maxVersion]
         settings.cipherNames = settings.cipherNames + ["rc4"]
         settings.macNames = settings.macNames + ["md5"]
         listener = socket.create_server((address, int(port)), backlog=64)
