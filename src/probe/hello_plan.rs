@@ -32,7 +32,7 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
         .filter(|version| matches!(settled.get(version), Some(Settled::Accepted(_))))
         // At 1.2 and below the answer shows the chain too.
         .min_by_key(|version| (*version == TlsVersion::Tls13, std::cmp::Reverse(*version)));
-    if left == 0 || (accepted.is_none() && hellos >= 2 && mute(connections)) {
+    if left == 0 || (accepted.is_none() && hellos >= endurance(connections) && mute(connections)) {
         return None;
     }
     let both = open(TlsVersion::Tls13) && open(TlsVersion::Tls12);
@@ -56,8 +56,9 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
     ]
     .into_iter()
     .find(|(wanted, offer)| {
-        // Where others are accepted, 1.2 may have been dropped for being listed with 1.3.
-        let again = *offer == Offer::Only(TlsVersion::Tls12) && accepted.is_some();
+        // 1.2 may have been dropped for being listed with 1.3.
+        let alone = accepted.is_some() || times(Offer::Only(TlsVersion::Tls11)) > 0;
+        let again = *offer == Offer::Only(TlsVersion::Tls12) && alone;
         *wanted && times(*offer) == 0 && (again || !dropped_within(connections, *offer))
     })
     .map(|(_, offer)| offer);
@@ -96,7 +97,16 @@ fn is_silence(hello: &HelloConnection) -> bool {
         && matches!(hello.answer, HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { .. } })
 }
 
-/// Two hellos into a port that answered neither them nor the handshake: it does not speak TLS.
+/// Hellos without an answer after which there will be none; silence costs more time than a close.
+fn endurance(connections: &[Connection]) -> usize {
+    let silent = connections.iter().any(|connection| match connection {
+        Connection::Hello(hello) => is_silence(hello),
+        _ => false,
+    });
+    if silent { 2 } else { 3 }
+}
+
+/// A port that answered neither the hellos nor the handshake: it does not speak TLS.
 fn mute(connections: &[Connection]) -> bool {
     !connections.iter().any(|connection| match connection {
         Connection::Hello(hello) => !matches!(hello.answer, HelloAnswer::NoAnswer { .. }),

@@ -30,8 +30,11 @@ def docksweep(program, servers, work):
         for server in asked:
             endpoint = endpoints.get(f"tcp/{server.target}") or {}
             versions = (endpoint.get("tls") or {}).get("versions") or {}
+            # Whether it is TLS at all may be what it does not know.
+            unknown = endpoint.get("transport") == "undetermined"
+            whole = {"status": "undetermined", "reason": endpoint["api"]["reason"]} if unknown else {}
             for version in VERSIONS:
-                said = versions.get(version, {})
+                said = versions.get(version, whole)
                 verdicts[server.name, version] = said.get("status", "failed")
                 reasons[server.name, version] = said.get("reason", "")
     return verdicts, reasons

@@ -169,5 +169,5 @@ fn a_server_that_has_had_enough_of_us_refuses_nothing() {
 #[test]
 fn a_mute_port_is_not_asked_five_times() {
     let mute = Server { patience: 0, ..server(&[], Refusal::Close) };
-    assert_eq!(mute.asked(), (3, "?????".to_owned()));
+    assert_eq!(mute.asked(), (4, "?????".to_owned()));
 }

@@ -41,6 +41,8 @@ def main(certificate, key, *servers):
         settings.minVersion, settings.maxVersion = VERSIONS[lowest], VERSIONS[highest]
         # The list that `supported_versions` is compared with does not follow the two.
         settings.versions = [v for v in settings.versions if settings.minVersion <= v <= settings.maxVersion]
+        if settings.minVersion == (3, 4):
+            settings.eccCurves = [curve for curve in settings.eccCurves if not curve.startswith("brainpool")]
         settings.cipherNames = settings.cipherNames + ["rc4"]
         settings.macNames = settings.macNames + ["md5"]
         listener = socket.create_server((address, int(port)), backlog=64)
