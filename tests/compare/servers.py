@@ -8,7 +8,7 @@ from pathlib import Path
 
 VERSIONS = ["SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 PROGRAMS = Path(__file__).parent / "programs"
-SERVER_LAB = Path(__file__).parent.parent / "lab" / "programs" / "Server.java"
+LAB_PROGRAMS = Path(__file__).parent.parent / "lab" / "programs"
 NAME = "docker.test"
 
 
@@ -256,7 +256,7 @@ class Fleet:
         for server in self.of("Java 17"):
             names = ["TLSv1" if version == "TLSv1.0" else version for version in server.settings]
             servers += [server.address, "rsa.p12", "no-client-auth", ",".join(names)]
-        self.run("java", "java", "-XX:+UseSerialGC", "-Xmx128m", SERVER_LAB, "rsa.crt", *servers)
+        self.run("java", "java", "-XX:+UseSerialGC", "-Xmx128m", LAB_PROGRAMS / "Server.java", "rsa.crt", *servers)
 
     def start_nss(self):
         self.make("mkdir", "nss")
@@ -362,4 +362,4 @@ class Fleet:
                 }
             )
         gates = self.write("gates.json", json.dumps(gates, indent=1))
-        self.run("gates", python, PROGRAMS / "gate.py", gates)
+        self.run("gates", python, LAB_PROGRAMS / "gate.py", gates)
