@@ -14,7 +14,7 @@ import wire
 from servers import VERSIONS
 
 PARALLEL = 4
-SECONDS = 240
+SECONDS = 120
 
 
 def docksweep(program, servers, work):
