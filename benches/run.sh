@@ -14,7 +14,7 @@ PATH=$PATH:/usr/sbin:/sbin
 RUNS=${RUNS:-5}
 SLOW_RUNS=${SLOW_RUNS:-3}
 # Re-judging works on what measuring the memory leaves.
-COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging}
+COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging batch-gcd}
 TOOLS=target/bench-tools
 WORK=target/bench
 BUILT=${CARGO_TARGET_DIR:-target}/release
@@ -22,6 +22,8 @@ EXAMPLES=$BUILT/examples
 
 # shellcheck source=lib/apt.sh
 . benches/lib/apt.sh
+# shellcheck source=lib/batch_gcd.sh
+. benches/lib/batch_gcd.sh
 # shellcheck source=lib/measure.sh
 . benches/lib/measure.sh
 # shellcheck source=lib/tools.sh
@@ -64,6 +66,7 @@ trap 'exit 130' INT TERM
   if wanted tls; then compare_tls; fi
   if wanted memory; then measure_memory; fi
   if wanted rejudging; then compare_rejudging; fi
+  if wanted batch-gcd; then compare_batch_gcd; fi
 } >"$WORK/report.new"
 mv "$WORK/report.new" "$WORK/report.md"
 cat "$WORK/report.md"

@@ -8,17 +8,21 @@ use std::sync::Arc;
 
 use crate::assess::posture::Posture;
 use crate::certificate::Certificate;
+use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::posture::ContainerBody;
+pub use crate::observation::suites::ServerOrder;
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HelloAnswer, KeyPossession, Negotiated, Observation,
-    StreamEnd, TlsVersion, VersionBody,
+    StreamEnd, SuiteRun, TlsVersion, VersionBody,
 };
 
 mod api;
 mod audit;
+mod ciphers;
 mod client_auth;
 pub mod posture;
 mod tls;
+mod untrusted;
 
 /// Judges what was seen.
 pub fn assess(observation: &Observation) -> Assessment {
@@ -27,7 +31,11 @@ pub fn assess(observation: &Observation) -> Assessment {
     let api = api::assess(observation, transport, tls.as_ref());
     let audit = observation.audit.as_ref().map(audit::assess);
     let audited = observation.audit.as_ref().map_or(0, |audit| audit.connections.len());
-    let connections = observation.connections.len() + audited;
+    let untrusted = observation.untrusted.as_ref().and_then(|seen| seen.connection.as_ref());
+    let for_suites = observation.cipher_suites.iter().flat_map(|asked| &asked.runs);
+    let for_suites: usize = for_suites.map(SuiteRun::connections).sum();
+    let connections =
+        observation.connections.len() + audited + usize::from(untrusted.is_some()) + for_suites;
     Assessment { transport, api, tls, audit, connections }
 }
 
@@ -100,7 +108,8 @@ pub struct Assessment {
     pub tls: Option<TlsAssessment>,
     /// What a client certificate brought, where one was given.
     pub audit: Option<Audit>,
-    /// TCP connections that it took, the audit's among them.
+    /// TCP connections that it took: also the audit's, the untrusted certificate's, and those for
+    /// cipher suites.
     pub connections: usize,
 }
 
@@ -231,6 +240,7 @@ pub struct TlsAssessment {
     pub negotiated: Option<Negotiated>,
     pub key_possession: KeyPossession,
     pub client_auth: ClientAuth,
+    pub ciphers: CipherAssessment,
     pub chains: Vec<Chain>,
     /// Why `chains` is empty, where it is.
     pub chains_missing: Option<String>,
@@ -251,13 +261,42 @@ pub enum SupportStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CipherAssessment {
+    /// All six, always.
+    pub classes: BTreeMap<CipherClass, ClassSupport>,
+    /// Of any suite, at any version.
+    pub forward_secrecy: VersionSupport,
+    /// Of each accepted version, where all suites were asked for.
+    pub suites: Option<BTreeMap<TlsVersion, SuiteList>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassSupport {
+    pub status: SupportStatus,
+    pub reason: String,
+    /// Suites that were chosen, newest version first; there may be more.
+    pub accepted: Vec<(TlsVersion, CipherSuite)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuiteList {
+    /// In the server's order, if it has one, else by number.
+    pub suites: Vec<CipherSuite>,
+    pub order: ServerOrder,
+    /// Why there may be more, if there may.
+    pub incomplete: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAuth {
     pub requested: Answer,
     pub required: Answer,
     /// Where it is enforced, if it is.
     pub enforced_by: Option<EnforcedBy>,
     pub verified: Verified,
-    /// What the three values rest on.
+    /// What the answer on verification rests on, or why there is none.
+    pub verified_reason: String,
+    /// What the first three values rest on.
     pub reason: String,
     /// DER of the acceptable issuers' names.
     pub acceptable_issuers: Vec<Vec<u8>>,
@@ -282,9 +321,14 @@ pub enum EnforcedBy {
 /// Whether a certificate from nowhere is turned away; needs a probe that presents one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
+    /// It was refused.
     Yes,
+    /// It was let in, where a stranger without a certificate is not.
     No,
+    /// Nobody tried, or there is nothing to try.
     Untested,
+    /// It was to be tried, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Debug, PartialEq)]

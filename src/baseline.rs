@@ -99,22 +99,33 @@ fn socket_not_exposed(assessment: &Assessment) -> Check {
         return check;
     }
     let reason = &assessment.api.reason;
-    let verified = assessment.tls.as_ref().map(|tls| tls.client_auth.verified);
+    let client_auth = assessment.tls.as_ref().map(|tls| &tls.client_auth);
+    let verified = client_auth.map(|auth| auth.verified);
+    let verified_reason = client_auth.map_or("", |auth| auth.verified_reason.as_str());
     match (assessment.api.access, verified) {
         (Access::Undetermined, _) => Check::new(CheckStatus::Unknown, reason),
         (Access::ClientCertificateRequired, Some(Verified::No)) => Check::new(
             CheckStatus::Fail,
-            format!("a certificate that nobody vouches for is let in as well: {reason}"),
+            format!("a certificate that nobody vouches for is let in: {verified_reason}"),
         ),
         (Access::ClientCertificateRequired, Some(Verified::Yes)) => Check::new(
             CheckStatus::Pass,
-            format!("only with a client certificate, and not with any: {reason}"),
+            format!(
+                "only with a client certificate, and not with any: {reason}; {verified_reason}"
+            ),
+        ),
+        (Access::ClientCertificateRequired, Some(Verified::Undetermined)) => Check::new(
+            CheckStatus::Pass,
+            format!(
+                "only with a client certificate; whether one that nobody vouches for would be \
+                 refused could not be told: {reason}; {verified_reason}"
+            ),
         ),
         (Access::ClientCertificateRequired, _) => Check::new(
             CheckStatus::Pass,
             format!(
-                "only with a client certificate; whether one from a stranger's own CA would be \
-                 refused was not tested: {reason}"
+                "only with a client certificate; whether one that nobody vouches for would be \
+                 refused was not tested (--try-untrusted-cert tests it): {reason}"
             ),
         ),
         (Access::Open, _) => Check::new(CheckStatus::Fail, format!("open to anyone: {reason}")),
@@ -143,7 +154,10 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
     let reason = &tls.client_auth.reason;
     match tls.client_auth.required {
         Answer::Yes if tls.client_auth.verified == Verified::No => {
-            wrong.push(format!("any client certificate is let in: {reason}"));
+            wrong.push(format!(
+                "any client certificate is let in: {}",
+                tls.client_auth.verified_reason
+            ));
         }
         Answer::Yes => {}
         Answer::No => wrong.push(format!("client certificates are not enforced: {reason}")),
@@ -151,7 +165,7 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
             unknown.push(format!("whether client certificates are enforced: {reason}"));
         }
     }
-    wrong.extend(certificate_findings(findings));
+    wrong.extend(findings_of_tls(findings));
     unknown.extend(unknown_certificates(tls));
     if !wrong.is_empty() {
         return Check::new(CheckStatus::Fail, wrong.join("; "));
@@ -161,8 +175,8 @@ fn tls_check(assessment: &Assessment, findings: &[Finding]) -> Check {
     }
     Check::new(
         CheckStatus::Pass,
-        "TLS 1.2 or later only, client certificates enforced, no certificate finding of medium or \
-         worse",
+        "TLS 1.2 or later only, client certificates enforced, no finding of medium or worse on \
+         certificate, key or cipher suites",
     )
 }
 
@@ -197,10 +211,12 @@ fn unknown_versions(tls: &TlsAssessment) -> Vec<String> {
 }
 
 /// Rules on certificates and keys, by name, in the order of the findings.
-fn certificate_findings(findings: &[Finding]) -> Vec<String> {
+/// What is wrong with certificates, keys and cipher suites.
+fn findings_of_tls(findings: &[Finding]) -> Vec<String> {
+    let prefixes = ["cert-", "key-", "tls-cipher-", "tls-no-forward-secrecy"];
     let mut named: Vec<String> = Vec::new();
     for finding in findings {
-        let about = finding.rule.starts_with("cert-") || finding.rule.starts_with("key-");
+        let about = prefixes.iter().any(|prefix| finding.rule.starts_with(prefix));
         let text = format!("{} ({})", finding.rule, finding.severity);
         if about && finding.severity >= Severity::Medium && !named.contains(&text) {
             named.push(text);
@@ -256,14 +272,14 @@ fn cut_short(mut check: Check, observation: &Observation) -> Check {
 mod tests {
     use super::*;
     use crate::advisories::Advisories;
+    use crate::rules::Basis;
     use crate::rules::fixture::*;
     use crate::rules::judge;
 
     fn of(assessment: &Assessment) -> Baseline {
-        let (observation, advisories) = (observation(), Advisories::embedded().unwrap());
-        let findings = judge(&observation, assessment, advisories, now()).findings;
-        let subject = Subject { observation: &observation, assessment, advisories, now: now() };
-        baseline(&subject, &findings)
+        let observation = observation();
+        let findings = judge(&observation, assessment, basis(), now()).findings;
+        baseline(&Subject::new(&observation, assessment, basis(), now()), &findings)
     }
 
     #[test]
@@ -280,6 +296,10 @@ mod tests {
         assert_eq!(found.up_to_date.reason, "the engine's version was not seen");
         client_auth(&mut assessment).verified = Verified::Yes;
         assert!(!of(&assessment).socket_not_exposed.reason.contains("not tested"));
+        client_auth(&mut assessment).verified = Verified::Undetermined;
+        let check = of(&assessment).socket_not_exposed;
+        assert_eq!(check.status, CheckStatus::Pass);
+        assert!(check.reason.contains("could not be told"), "{}", check.reason);
         client_auth(&mut assessment).verified = Verified::No;
         assert_eq!(of(&assessment).socket_not_exposed.status, CheckStatus::Fail);
         assert_eq!(of(&assessment).tls.status, CheckStatus::Fail);
@@ -358,7 +378,7 @@ mod tests {
         observation.cut_short = Some("out of time".into());
         let advisories = Advisories::embedded().unwrap();
         let subject =
-            Subject { observation: &observation, assessment: &assessment, advisories, now: now() };
+            Subject::new(&observation, &assessment, Basis { advisories, ..basis() }, now());
         let found = baseline(&subject, &[]);
         assert_eq!(found.rootless.status, CheckStatus::Unknown);
         assert_eq!(found.socket_not_exposed.status, CheckStatus::Unknown);

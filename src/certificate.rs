@@ -1,11 +1,12 @@
 //! DER certificates to facts (RFC 5280), without judgement. Called by `assess`; pure.
 
+pub mod batch_gcd;
 mod der;
 mod extension;
-pub mod public_roots;
-
-mod key;
+pub mod issuing;
+pub mod key;
 mod name;
+pub mod public_roots;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use x509_parser::nom::Parser as _;
 use x509_parser::nom::error::ErrorKind;
 use x509_parser::time::ASN1Time;
 
-pub use name::{MAX_NAME_CHARS, name_text};
+pub use name::{CanonicalName, MAX_NAME_CHARS, name_text};
 
 /// A certificate as the peer sent it: its facts, or why they cannot be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +67,15 @@ pub enum SelfSignature {
     NotSelfIssued,
 }
 
+/// Whether a certificate carries the signature of a certain key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signature {
+    Verified,
+    /// Checked by a verifier that supports this key and algorithm, and wrong.
+    Failed,
+    Unverifiable(String),
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureAlgorithm {
     /// `sha256WithRSAEncryption`, or the dotted OID where the name is not known.
@@ -96,6 +106,9 @@ pub struct KeyFacts {
     pub curve: Option<String>,
     /// RSA public exponent, decimal; `None` above 512 bits, where no honest key is.
     pub exponent: Option<String>,
+    /// RSA modulus, DSA y, the x of an EC point or the bytes of an Edwards-curve key, big-endian
+    /// without zeros before them. `None` where it cannot be read.
+    pub public_value: Option<Vec<u8>>,
     /// Of the SubjectPublicKeyInfo's DER, lower-case hex.
     pub spki_sha256: String,
 }

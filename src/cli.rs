@@ -132,6 +132,10 @@ pub struct ScanArgs {
     )]
     pub depth: Depth,
 
+    /// List every cipher suite that a TLS endpoint accepts, by version: dozens of connections each
+    #[arg(long, help_heading = "Probe")]
+    pub ciphers: bool,
+
     /// User-Agent of every request
     #[arg(long, value_name = "TEXT", help_heading = "Probe")]
     pub user_agent: Option<String>,
@@ -170,6 +174,19 @@ pub struct ScanArgs {
     /// Take all three from this context of Docker's command line
     #[arg(long, value_name = "NAME", help_heading = "Credentials")]
     pub context: Option<String>,
+
+    /// Show servers that demand a client certificate a throwaway one that nobody vouches for, on
+    /// one connection more, and see whether they let it in
+    #[arg(long, help_heading = "Credentials")]
+    pub try_untrusted_cert: bool,
+
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
+    /// Also report keys that FILE lists: SHA-256 of the public key in hex a line, or badkeys'
+    /// blocklist.dat; repeatable
+    #[arg(long = "key-blocklist", value_name = "FILE", help_heading = "Report")]
+    pub key_blocklists: Vec<PathBuf>,
 
     /// Where this scan looks from, for the report
     #[arg(long, value_name = "LABEL", help_heading = "Report")]
@@ -212,6 +229,18 @@ pub struct ScanArgs {
     pub verbose: u8,
 }
 
+/// What the chains of certificates should lead to.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Judge whether chains lead to the certificates of FILE, PEM; repeatable
+    #[arg(long = "ca", value_name = "FILE", help_heading = "Trust")]
+    pub ca: Vec<PathBuf>,
+
+    /// Judge whether chains lead to this machine's own roots
+    #[arg(long, help_heading = "Trust")]
+    pub system_roots: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// A report that `scan -o FILE.json` wrote
@@ -223,6 +252,9 @@ pub struct ReportArgs {
     #[arg(long, value_name = "FILE")]
     pub advisories: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub trust: TrustArgs,
+
     /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
     #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]
     pub outputs: Vec<String>,
@@ -230,6 +262,11 @@ pub struct ReportArgs {
     /// Format of the report on stdout [default: text, or none with -o]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
+
+    /// Also report keys that FILE lists: SHA-256 of the public key in hex a line, or badkeys'
+    /// blocklist.dat; repeatable
+    #[arg(long = "key-blocklist", value_name = "FILE")]
+    pub key_blocklists: Vec<PathBuf>,
 
     /// Show findings from this severity up (JSON always holds all)
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "info")]

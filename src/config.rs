@@ -1,7 +1,7 @@
 //! Flags → one validated scan. After this nothing looks at a raw flag again.
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _, stdin};
+use std::io::{BufReader, IsTerminal as _, Read as _, stdin};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,16 +10,25 @@ use std::time::Duration;
 use clap::ValueEnum as _;
 use thiserror::Error;
 
+use crate::certificate::key::known::{KnownKeys, ListError};
 use crate::cli::{CredentialsFrom, ScanArgs, When};
 use crate::credentials::{Credentials, CredentialsError, Source};
 use crate::finding::Severity;
-use crate::probe::ProbeConfig;
+use crate::observation::SuitesAsked;
 use crate::probe::http::HttpLimits;
 use crate::probe::stream::Dialer;
+use crate::probe::throwaway::{Throwaway, ThrowawayError};
+use crate::probe::{CONNECTIONS_AT_ONCE, ProbeConfig};
 use crate::report::{Colour, Destination, Format, TextOptions};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
+use crate::trust::Anchors;
+
+mod anchors;
+
+pub use anchors::AnchorsError;
+pub(crate) use anchors::anchors;
 
 /// Everything a scan needs but the addresses of its names.
 #[derive(Debug)]
@@ -29,8 +38,10 @@ pub struct Config {
     pub described: Described,
     pub sweep: SweepConfig,
     pub probe: ProbeConfig,
+    pub known_keys: Arc<KnownKeys>,
     pub parallel_endpoints: usize,
     pub sni: Option<String>,
+    pub anchors: Option<Arc<Anchors>>,
     pub vantage: Option<String>,
     pub outputs: Vec<(Destination, Format)>,
     pub text: TextOptions,
@@ -82,6 +93,14 @@ pub enum ConfigError {
     NoDockerConfig,
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Throwaway(#[from] ThrowawayError),
+    #[error(transparent)]
+    Anchors(#[from] AnchorsError),
+    #[error("{}: {source}", .path.display())]
+    KeyList { path: PathBuf, source: ListError },
+    #[error("{}: it is larger than {} MiB", .0.display(), MAX_KEY_LIST >> 20)]
+    KeyListTooLarge(PathBuf),
 }
 
 impl ConfigError {
@@ -96,6 +115,10 @@ impl ConfigError {
                 Some("the certificate is only shown to servers that lead to --tlscacert")
             }
             Self::Credentials(error) => error.hint(),
+            Self::Anchors(error) => error.hint(),
+            Self::KeyList { .. } => {
+                Some("a list has a SHA-256 in hex a line, or is badkeys' blocklist.dat")
+            }
             _ => None,
         }
     }
@@ -119,6 +142,9 @@ impl Config {
         let credentials = credentials_source(&args)?
             .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
             .transpose()?;
+        let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
+        let anchors = anchors(&args.trust)?.map(Arc::new);
+        let known_keys = known_keys(&args.key_blocklists)?;
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -135,7 +161,10 @@ impl Config {
         }
         let descriptors = limits::raise_open_files();
         let parallel_endpoints = match descriptors {
-            Some(limit) => PARALLEL_ENDPOINTS.min(usize::try_from(limit / 4).unwrap_or(1)).max(1),
+            Some(limit) => {
+                let share = usize::try_from(limit / 4).unwrap_or(usize::MAX) / CONNECTIONS_AT_ONCE;
+                PARALLEL_ENDPOINTS.min(share).max(1)
+            }
             None => PARALLEL_ENDPOINTS,
         };
         let on_terminal = std::io::stderr().is_terminal();
@@ -148,7 +177,7 @@ impl Config {
                 concurrency: limits::concurrency_that_fits(
                     asked,
                     descriptors,
-                    parallel_endpoints as u64 + OTHER_DESCRIPTORS,
+                    (parallel_endpoints * CONNECTIONS_AT_ONCE) as u64 + OTHER_DESCRIPTORS,
                 ),
                 timeout: args.timeout,
                 retries: args.retries,
@@ -168,11 +197,15 @@ impl Config {
                 deadline: args.endpoint_timeout,
                 user_agent,
                 depth: args.depth,
+                suites: if args.ciphers { SuitesAsked::All } else { SuitesAsked::Classes },
                 limits: HttpLimits::default(),
                 credentials: credentials.map(Arc::new),
+                throwaway,
             },
+            known_keys: Arc::new(known_keys),
             parallel_endpoints,
             sni,
+            anchors,
             vantage: args.vantage,
             outputs,
             text: text_options(args.color, args.severity),
@@ -225,6 +258,27 @@ fn targets(
         }
     }
     Ok(list)
+}
+
+/// A hundred million keys of badkeys' form.
+const MAX_KEY_LIST: u64 = 1600 << 20;
+
+/// The program's own list and those of the files.
+pub(crate) fn known_keys(files: &[PathBuf]) -> Result<KnownKeys, ConfigError> {
+    let mut known = KnownKeys::new();
+    for path in files {
+        let mut content = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(MAX_KEY_LIST + 1).read_to_end(&mut content));
+        read.map_err(|source| ConfigError::Open { path: path.clone(), source })?;
+        if content.len() as u64 > MAX_KEY_LIST {
+            return Err(ConfigError::KeyListTooLarge(path.clone()));
+        }
+        known
+            .add(path.to_string_lossy(), &content)
+            .map_err(|source| ConfigError::KeyList { path: path.clone(), source })?;
+    }
+    Ok(known)
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -67,3 +67,11 @@ pub struct Finding {
     pub remediation: Cow<'static, str>,
     pub references: &'static [&'static str],
 }
+
+/// A rule that several endpoints break together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetFinding {
+    pub finding: Finding,
+    /// Ids of the endpoints that it is about, by address and port.
+    pub endpoints: Vec<String>,
+}

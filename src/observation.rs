@@ -17,9 +17,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod posture;
+mod suite_runs;
+pub mod suites;
 pub mod versions;
 
 use posture::{ContainerBody, ContainerList, InfoBody, NetworksBody};
+pub use suite_runs::{SuiteEnd, SuiteObservation, SuiteRun, SuitesAsked};
 
 /// The version that new observations carry.
 pub const OBSERVATION_VERSION: u32 = 1;
@@ -42,6 +45,14 @@ pub struct Observation {
     /// without it.
     #[serde(default)]
     pub audit: Option<AuditObservation>,
+    /// What a certificate that nobody vouches for brought; `None` where that was not asked for.
+    #[serde(default)]
+    pub untrusted: Option<UntrustedObservation>,
+    /// Which cipher suites were asked for, and the answers; `None` where none were. Apart from
+    /// `connections`, as such a hello may be turned down for its suites alone, and says nothing of
+    /// versions, chains or client certificates.
+    #[serde(default)]
+    pub cipher_suites: Option<SuiteObservation>,
 }
 
 /// The address that was asked, and the names by which it was found.
@@ -102,6 +113,15 @@ pub struct AuditObservation {
     /// Why the certificate was sent to nobody; `None` where it was sent.
     pub not_presented: Option<String>,
     pub connections: Vec<TlsConnection>,
+}
+
+/// The connection on which a throwaway client certificate was to be presented.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UntrustedObservation {
+    /// Why it was not sent; `None` where it was.
+    pub not_presented: Option<String>,
+    /// `None` where it was known beforehand that there is nothing to try.
+    pub connection: Option<Box<TlsConnection>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

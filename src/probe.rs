@@ -15,13 +15,15 @@ use crate::credentials::Credentials;
 use crate::observation::versions::describe;
 use crate::observation::{
     AuditObservation, Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer,
-    OBSERVATION_VERSION, Observation, PlainConnection, StreamEnd, TlsConnection,
+    OBSERVATION_VERSION, Observation, PlainConnection, StreamEnd, SuiteObservation, SuitesAsked,
+    TlsConnection,
 };
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::client_hello::ClientHello;
 use crate::probe::docker_api::{Cost, Depth};
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
+use crate::probe::throwaway::Throwaway;
 
 mod audit;
 pub mod certificate_store;
@@ -34,6 +36,13 @@ pub mod http;
 mod legacy;
 pub mod server_flight;
 pub mod stream;
+mod suite_hellos;
+mod suite_plan;
+pub mod throwaway;
+mod untrusted;
+mod watched_key;
+
+pub use suite_hellos::AT_ONCE as CONNECTIONS_AT_ONCE;
 
 /// How every endpoint is asked.
 #[derive(Clone, Debug)]
@@ -44,8 +53,11 @@ pub struct ProbeConfig {
     pub user_agent: String,
     pub depth: Depth,
     pub limits: HttpLimits,
+    pub suites: SuitesAsked,
     /// For the audit, after the stranger's probe.
     pub credentials: Option<Arc<Credentials>>,
+    /// To be shown, last of all, to servers that ask for a certificate.
+    pub throwaway: Option<Arc<Throwaway>>,
 }
 
 /// Asks one endpoint everything, within its deadline.
@@ -53,13 +65,21 @@ pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
     let observed_at = Timestamp::now();
     let mut probe = Probe::new(endpoint, config);
     probe.run().await;
-    // Before the audit: its time says nothing about what strangers were asked.
+    // Before the audit and the suites: their time says nothing about what was asked before.
     let cut_short = probe.cut_short();
     let audit = match &config.credentials {
         Some(credentials) => Some(probe.audit(credentials).await),
         None => None,
     };
-    probe.into_observation(observed_at, cut_short, audit)
+    let untrusted = match &config.throwaway {
+        Some(throwaway) => Some(probe.untrusted(throwaway).await),
+        None => None,
+    };
+    probe.cipher_suites().await;
+    let mut observation = probe.into_observation(observed_at, cut_short);
+    observation.audit = audit;
+    observation.untrusted = untrusted;
+    observation
 }
 
 struct Probe<'a> {
@@ -69,6 +89,7 @@ struct Probe<'a> {
     deadline: Instant,
     connections: Vec<Connection>,
     certificates: CertificateStore,
+    cipher_suites: Option<SuiteObservation>,
 }
 
 /// What one attempt at a transport showed of it.
@@ -101,6 +122,7 @@ impl<'a> Probe<'a> {
             endpoint,
             connections: Vec::new(),
             certificates: CertificateStore::new(),
+            cipher_suites: None,
         }
     }
 
@@ -109,12 +131,7 @@ impl<'a> Probe<'a> {
         (!self.in_time()).then(|| format!("the deadline of {seconds} s was reached"))
     }
 
-    fn into_observation(
-        self,
-        observed_at: Timestamp,
-        cut_short: Option<String>,
-        audit: Option<AuditObservation>,
-    ) -> Observation {
+    fn into_observation(self, observed_at: Timestamp, cut_short: Option<String>) -> Observation {
         Observation {
             version: OBSERVATION_VERSION,
             endpoint: self.endpoint,
@@ -122,7 +139,9 @@ impl<'a> Probe<'a> {
             connections: self.connections,
             certificates: self.certificates.into_certificates(),
             cut_short,
-            audit,
+            audit: None,
+            untrusted: None,
+            cipher_suites: self.cipher_suites,
         }
     }
 
@@ -349,6 +368,24 @@ impl<'a> Probe<'a> {
             };
             self.record(Connection::Hello(hello.answered(answer)));
         }
+    }
+}
+
+impl Probe<'_> {
+    /// Hellos for cipher suites, where a version is accepted that they can tell something of.
+    async fn cipher_suites(&mut self) {
+        let asker = suite_hellos::Asker {
+            dialer: self.config.dialer.clone(),
+            address: std::net::SocketAddr::new(self.endpoint.address, self.endpoint.port),
+            server_name: self.endpoint.sni.clone(),
+            deadline: self.deadline,
+        };
+        let asked = suite_hellos::ask(&asker, self.config.suites, &self.connections).await;
+        trace!(address = %self.endpoint.address, port = self.endpoint.port, ?asked);
+        self.cipher_suites = asked.map(|mut asked| {
+            asked.cut_short = asked.cut_short.or_else(|| self.cut_short());
+            asked
+        });
     }
 }
 

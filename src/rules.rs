@@ -3,6 +3,7 @@
 
 mod address;
 mod certificate;
+mod ciphers;
 mod client_auth;
 mod container;
 mod engine;
@@ -10,6 +11,7 @@ pub mod engine_version;
 mod exposure;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod fleet;
 mod setting;
 mod swarm;
 mod tls;
@@ -19,10 +21,12 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::advisories::Advisories;
+use crate::advisories::{Advisories, DataError};
 use crate::assess::{Access, Assessment};
+use crate::certificate::key::known::KnownKeys;
 use crate::finding::{Finding, Severity};
 use crate::observation::Observation;
+use crate::trust::Anchors;
 
 /// A rule: its name and text, and the function that checks it.
 #[derive(Debug)]
@@ -42,13 +46,51 @@ pub struct Rule {
     pub check: fn(&Subject<'_>) -> Verdict,
 }
 
+/// What endpoints are judged by, besides the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    pub advisories: &'a Advisories,
+    /// What chains should lead to; `None` where nothing was given.
+    pub anchors: Option<&'a Anchors>,
+    pub known_keys: &'a KnownKeys,
+}
+
+impl Basis<'static> {
+    /// What this program carries.
+    ///
+    /// # Errors
+    /// It was built with broken data; a test sees to it that it is not.
+    pub fn embedded() -> Result<Self, &'static DataError> {
+        Ok(Self {
+            advisories: Advisories::embedded()?,
+            anchors: None,
+            known_keys: KnownKeys::embedded(),
+        })
+    }
+}
+
 /// What a rule of one endpoint may look at.
 #[derive(Debug)]
 pub struct Subject<'a> {
     pub observation: &'a Observation,
     pub assessment: &'a Assessment,
     pub advisories: &'a Advisories,
+    /// What chains should lead to; `None` where nothing was given.
+    pub anchors: Option<&'a Anchors>,
+    pub known_keys: &'a KnownKeys,
     pub now: Timestamp,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(
+        observation: &'a Observation,
+        assessment: &'a Assessment,
+        basis: Basis<'a>,
+        now: Timestamp,
+    ) -> Self {
+        let Basis { advisories, anchors, known_keys } = basis;
+        Self { observation, assessment, advisories, anchors, known_keys, now }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,13 +157,31 @@ pub static ALL: &[&Rule] = &[
     &tls::TLS_VERSION_1_0,
     &tls::TLS_VERSION_1_1,
     &tls::TLS_NO_VERSION_1_3,
+    &ciphers::TLS_CIPHER_NULL,
+    &ciphers::TLS_CIPHER_ANONYMOUS,
+    &ciphers::TLS_CIPHER_EXPORT,
+    &ciphers::TLS_CIPHER_RC4,
+    &ciphers::TLS_CIPHER_3DES,
+    &ciphers::TLS_NO_FORWARD_SECRECY,
+    &ciphers::TLS_RSA_KEY_EXCHANGE,
     &client_auth::CLIENT_CERT_NOT_REQUESTED,
     &client_auth::CLIENT_CERT_OPTIONAL,
+    &client_auth::CLIENT_CERT_UNVERIFIED,
+    &client_auth::CLIENT_CA_PUBLIC,
     &certificate::issuer::CERT_SELF_SIGNED,
     &certificate::issuer::CERT_PRIVATE_ROOT,
+    &certificate::trust::CERT_UNTRUSTED,
+    &certificate::order::CERT_CHAIN_INCOMPLETE,
+    &certificate::order::CERT_CHAIN_MISORDERED,
+    &certificate::order::CERT_CHAIN_SUPERFLUOUS,
     &certificate::validity::CERT_EXPIRED,
     &certificate::validity::CERT_NOT_YET_VALID,
     &certificate::validity::CERT_EXPIRING,
+    &certificate::key::KEY_KNOWN_COMPROMISED,
+    &certificate::key::KEY_ROCA,
+    &certificate::key::KEY_CLOSE_PRIMES,
+    &certificate::key::KEY_SMALL_FACTOR,
+    &certificate::key::KEY_SMALL_EXPONENT,
     &certificate::strength::CERT_KEY_WEAK,
     &certificate::strength::CERT_SIGNATURE_WEAK,
     &certificate::name::CERT_NO_SAN,
@@ -169,10 +229,10 @@ pub struct Judgement {
 pub fn judge(
     observation: &Observation,
     assessment: &Assessment,
-    advisories: &Advisories,
+    basis: Basis<'_>,
     now: Timestamp,
 ) -> Judgement {
-    let subject = Subject { observation, assessment, advisories, now };
+    let subject = Subject::new(observation, assessment, basis, now);
     let mut judgement =
         Judgement { findings: Vec::new(), passed: Vec::new(), undetermined: Vec::new() };
     for rule in ALL {
@@ -280,12 +340,8 @@ mod tests {
 
     #[test]
     fn a_hardened_daemon_breaks_nothing_worse_than_info() {
-        let judgement = judge(
-            &fixture::observation(),
-            &fixture::hardened(),
-            Advisories::embedded().unwrap(),
-            fixture::now(),
-        );
+        let judgement =
+            judge(&fixture::observation(), &fixture::hardened(), fixture::basis(), fixture::now());
         assert_eq!(judgement.undetermined, []);
         let findings: Vec<_> =
             judgement.findings.iter().map(|found| (found.rule, found.severity)).collect();
@@ -300,12 +356,7 @@ mod tests {
     #[test]
     fn findings_are_worst_first_and_their_ids_stay() {
         let judge = || {
-            judge(
-                &fixture::observation(),
-                &fixture::open_plain(),
-                Advisories::embedded().unwrap(),
-                fixture::now(),
-            )
+            judge(&fixture::observation(), &fixture::open_plain(), fixture::basis(), fixture::now())
         };
         let judgement = judge();
         let order: Vec<_> = judgement.findings.iter().map(|found| found.rule).collect();
@@ -320,7 +371,7 @@ mod tests {
         let judgement = judge(
             &fixture::observation(),
             &fixture::open_plain(),
-            Advisories::embedded().unwrap(),
+            fixture::basis(),
             fixture::now(),
         );
         assert_eq!(grade(&judgement.findings, Access::Open), Some(Grade::F));

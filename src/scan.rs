@@ -16,14 +16,17 @@ use tracing::{debug, info};
 use crate::advisories::Advisories;
 use crate::assess::assess;
 use crate::baseline::baseline;
+use crate::certificate::key::known::KnownKeys;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
 };
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
-use crate::rules::{self, Subject};
+use crate::rules::fleet::{EndpointKeys, Fleet};
+use crate::rules::{self, Basis, Subject};
 use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
 use crate::target::TargetSet;
+use crate::trust::Anchors;
 
 /// What to scan and how; validated.
 #[derive(Clone, Debug)]
@@ -31,12 +34,16 @@ pub struct ScanConfig {
     pub targets: Arc<TargetSet>,
     pub sweep: SweepConfig,
     pub probe: ProbeConfig,
+    /// Keys that are known to be compromised.
+    pub known_keys: Arc<KnownKeys>,
     /// Endpoints probed at once; each has one connection open at a time.
     pub parallel_endpoints: usize,
     /// TLS server name for targets that are addresses.
     pub sni: Option<String>,
     /// By what engines' versions are judged.
     pub advisories: Arc<Advisories>,
+    /// What the chains of certificates should lead to.
+    pub anchors: Option<Arc<Anchors>>,
 }
 
 /// Live figures, for a progress display.
@@ -50,6 +57,8 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct ScanOutcome {
     pub endpoints: Vec<v1::Endpoint>,
+    /// What shows only across them.
+    pub fleet_findings: Vec<v1::FleetFinding>,
     pub sweep: SweepOutcome,
     /// Why not everything was asked, if so.
     pub incomplete_reason: Option<String>,
@@ -97,7 +106,7 @@ pub async fn run(
     );
     let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
-    let mut probes: JoinSet<Box<v1::Endpoint>> = JoinSet::new();
+    let mut probes: JoinSet<Box<(v1::Endpoint, EndpointKeys)>> = JoinSet::new();
     let mut collected = Collected::default();
     let mut drained = false;
     loop {
@@ -108,7 +117,8 @@ pub async fn run(
                 swept = Some(outcome);
             }
             Some(probed) = probes.join_next(), if !probes.is_empty() => match probed {
-                Ok(endpoint) => {
+                Ok(probed) => {
+                    let (endpoint, keys) = *probed;
                     progress.judged.fetch_add(1, Relaxed);
                     info!(
                         endpoint = endpoint.id,
@@ -117,7 +127,8 @@ pub async fn run(
                         connections = endpoint.connections,
                         "judged"
                     );
-                    collected.take(*endpoint, &mut judged);
+                    collected.fleet.add(keys);
+                    collected.take(endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
             },
@@ -130,8 +141,17 @@ pub async fn run(
                         let endpoint = endpoint(&port, config);
                         let probe = config.probe.clone();
                         let advisories = Arc::clone(&config.advisories);
+                        let anchors = config.anchors.clone();
+                        let known_keys = Arc::clone(&config.known_keys);
                         probes.spawn(async move {
-                            Box::new(judge(observe(endpoint, &probe).await, &advisories))
+                            let observation = observe(endpoint, &probe).await;
+                            let anchors = anchors.as_deref();
+                            let basis = Basis {
+                                advisories: &advisories,
+                                anchors,
+                                known_keys: &known_keys,
+                            };
+                            Box::new(judge_for_fleet(observation, basis))
                         });
                     }
                     None => drained = true,
@@ -148,21 +168,28 @@ pub async fn run(
 }
 
 /// The pure half of the pipeline, on one observation.
-pub fn judge(observation: Observation, advisories: &Advisories) -> v1::Endpoint {
+pub fn judge(observation: Observation, basis: Basis<'_>) -> v1::Endpoint {
+    judge_for_fleet(observation, basis).0
+}
+
+/// As [`judge`], with what the fleet's rules need of the endpoint.
+pub fn judge_for_fleet(observation: Observation, basis: Basis<'_>) -> (v1::Endpoint, EndpointKeys) {
     let now = Timestamp::now();
     let assessment = assess(&observation);
-    let subject = Subject { observation: &observation, assessment: &assessment, advisories, now };
-    let judgement = rules::judge(&observation, &assessment, advisories, now);
+    let subject = Subject::new(&observation, &assessment, basis, now);
+    let judgement = rules::judge(&observation, &assessment, basis, now);
     let baseline = baseline(&subject, &judgement.findings);
     let grade = rules::grade(&judgement.findings, assessment.api.access).map(v1::Grade::from);
-    v1::Endpoint::new(Judged {
+    let keys = EndpointKeys::of(&observation, &assessment);
+    let endpoint = v1::Endpoint::new(Judged {
         observation,
         assessment: &assessment,
         judgement: &judgement,
         baseline: &baseline,
         grade,
         judged_at: now,
-    })
+    });
+    (endpoint, keys)
 }
 
 fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
@@ -174,6 +201,7 @@ fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
 #[derive(Default)]
 struct Collected {
     endpoints: Vec<v1::Endpoint>,
+    fleet: Fleet,
     /// Mute ports by network, /24 or /64, until it is known whether they are worth a line each.
     mute: BTreeMap<(IpAddr, u8), Mute>,
     unasked: Vec<OpenPort>,
@@ -238,7 +266,8 @@ impl Collected {
             None if missing > 0 => Some(format!("{missing} probes could not be made")),
             None => None,
         };
-        ScanOutcome { endpoints: self.endpoints, sweep, incomplete_reason, notes }
+        let fleet_findings = self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
+        ScanOutcome { endpoints: self.endpoints, fleet_findings, sweep, incomplete_reason, notes }
     }
 }
 

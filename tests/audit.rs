@@ -454,7 +454,7 @@ fn the_labs_guarded_daemon_is_audited() {
     assert_eq!(guarded["audit"]["version"]["version"], VERSION);
     assert_eq!(guarded["api"]["access"], "client-certificate-required");
     assert_eq!(guarded["api"]["version"], Value::Null);
-    assert_eq!(guarded["connections"], 4, "three as a stranger, one with the certificate");
+    assert_eq!(guarded["connections"], 5, "four as a stranger, one with the certificate");
     for id in ["tcp/127.20.0.2:2376", "tcp/127.20.0.1:2375"] {
         assert_eq!(endpoint(id)["audit"]["status"], "not-presented", "{id}");
         assert_eq!(endpoint(id)["api"]["access"], "open", "{id}");

@@ -350,7 +350,8 @@ async fn a_name_is_scanned_by_its_addresses_and_asked_for_by_name() {
 fn every_rule_is_listed_and_explained() {
     let output = run(&["rules"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(text.lines().count(), docksweep::rules::ALL.len());
+    let rules = docksweep::rules::ALL.len() + docksweep::rules::fleet::FLEET.len();
+    assert_eq!(text.lines().count(), rules);
     for line in text.lines() {
         let name = line.split_whitespace().next().unwrap();
         let output = run(&["rules", name]);

@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use docksweep::advisories::Advisories;
 use docksweep::assess::{Access, Answer, Assessment, Transport, assess};
 use docksweep::certificate::Certificate;
 use docksweep::observation::{Observation, TlsVersion};
 use docksweep::probe::{ProbeConfig, observe};
+use docksweep::rules::Basis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -571,7 +571,7 @@ async fn a_path_that_is_only_lost_is_no_refusal() {
     let address = docker_but("/info", b"").await;
     let (observation, assessment) = judged(address).await;
     assert_eq!(assessment.api.access, Access::Filtered, "{}", assessment.api.reason);
-    let judged = docksweep::scan::judge(observation, Advisories::embedded().unwrap());
+    let judged = docksweep::scan::judge(observation, Basis::embedded().unwrap());
     let undetermined: Vec<&str> =
         judged.rules_undetermined.iter().map(|rule| rule.rule.as_ref()).collect();
     assert!(undetermined.contains(&"api-unauthenticated-plaintext"), "{undetermined:?}");

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use docksweep::advisories::Advisories;
 use docksweep::observation::Observation;
 use docksweep::probe::docker_api::Depth;
 use docksweep::probe::observe;
+use docksweep::rules::Basis;
 use docksweep::scan::judge;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,7 +60,7 @@ async fn observed(address: SocketAddr) -> Observation {
 }
 
 fn report(observation: Observation) -> Value {
-    serde_json::to_value(judge(observation, Advisories::embedded().unwrap())).unwrap()
+    serde_json::to_value(judge(observation, Basis::embedded().unwrap())).unwrap()
 }
 
 fn size(observation: &Observation) -> usize {

@@ -5,13 +5,28 @@ use std::path::{Path, PathBuf};
 /// For each folder or file of a module, what it may use of this crate, and what it must not touch.
 const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("target", &["target"], PURE),
-    ("observation", &["observation"], PURE),
+    ("cipher_suite", &["cipher_suite", "observation"], PURE),
+    ("observation", &["observation", "cipher_suite"], PURE),
     ("certificate", &["certificate"], PURE),
     ("advisories", &["advisories", "finding"], PURE),
     ("finding", &[], PURE),
     ("sanitize", &[], PURE),
-    ("assess", &["assess", "observation", "certificate"], PURE),
-    ("rules", &["rules", "observation", "advisories", "assess", "certificate", "finding"], PURE),
+    ("assess", &["assess", "observation", "certificate", "cipher_suite"], PURE),
+    ("trust", &["trust", "certificate"], PURE),
+    (
+        "rules",
+        &[
+            "rules",
+            "observation",
+            "advisories",
+            "assess",
+            "certificate",
+            "cipher_suite",
+            "finding",
+            "trust",
+        ],
+        PURE,
+    ),
     (
         "baseline",
         &["baseline", "advisories", "observation", "assess", "certificate", "finding", "rules"],
@@ -22,7 +37,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["credentials", "certificate"],
         &["tokio", "TcpStream", "Timestamp::now", "Instant", "SystemTime", "env::var"],
     ),
-    ("probe", &["probe", "observation", "certificate", "target", "credentials"], &[]),
+    (
+        "probe",
+        &["probe", "observation", "certificate", "cipher_suite", "target", "credentials"],
+        &[],
+    ),
     ("sweep", &["sweep", "target"], &[]),
     ("resolve", &["target"], &[]),
     (
@@ -34,6 +53,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "observation",
             "assess",
             "certificate",
+            "cipher_suite",
             "rules",
             "baseline",
             "sanitize",

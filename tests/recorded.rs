@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use docksweep::assess::{Access, Product, Transport, assess};
-use docksweep::observation::Endpoint;
+use docksweep::observation::{Endpoint, SuitesAsked};
 use docksweep::probe::docker_api::Depth;
 use docksweep::probe::http::HttpLimits;
 use docksweep::probe::stream::Dialer;
@@ -22,8 +22,10 @@ pub fn probe_config() -> ProbeConfig {
         deadline: Duration::from_secs(10),
         user_agent: "docksweep-test".to_owned(),
         depth: Depth::Posture,
+        suites: SuitesAsked::Classes,
         limits: HttpLimits::default(),
         credentials: None,
+        throwaway: None,
     }
 }
 

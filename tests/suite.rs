@@ -10,6 +10,7 @@
 
 mod advisories;
 mod audit;
+mod ciphers;
 mod cli;
 mod hostile;
 mod hostile_engine;
@@ -20,4 +21,7 @@ mod rejudge;
 mod replay;
 mod schema;
 mod tls_stub;
+mod trust;
 mod truth;
+mod untrusted;
+mod weak_keys;

@@ -37,6 +37,14 @@ pub fn server_hello(version: u16) -> Vec<u8> {
     message(2, &body)
 }
 
+/// A record with a ServerHello that chooses this suite.
+pub fn server_hello_with(version: u16, suite: [u8; 2]) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    body.extend([7; 32]);
+    body.extend([0, suite[0], suite[1], 0]);
+    record(22, &message(2, &body))
+}
+
 pub fn certificate(chain: &[&[u8]]) -> Vec<u8> {
     let list: Vec<u8> = chain.iter().flat_map(|der| [&u24(der.len())[..], der].concat()).collect();
     message(11, &[&u24(list.len())[..], &list].concat())

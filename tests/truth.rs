@@ -10,8 +10,7 @@ use serde_json::Value;
 #[test]
 fn the_truth_table_holds() {
     let Some(truth) = running_lab() else { return };
-    let targets: Vec<String> = truth.iter().map(target).collect();
-    let report = scan(&targets, &[]);
+    let report = scan(&truth, &[]);
 
     let mut wrong = Vec::new();
     for server in &truth {
@@ -46,7 +45,7 @@ fn each_container_has_its_own_findings() {
     let Some(truth) = running_lab() else { return };
     let mut compared = 0;
     for server in truth.iter().filter(|server| server["expect"].get("containers").is_some()) {
-        let report = scan(&[target(server)], &["--depth", "containers"]);
+        let report = scan(std::slice::from_ref(server), &["--depth", "containers"]);
         let endpoint = &report["endpoints"][0];
         let expected = server["expect"]["containers"].as_object().unwrap();
         let containers = endpoint["api"]["containers"]["inspected"].as_array().unwrap();
@@ -72,12 +71,38 @@ fn each_container_has_its_own_findings() {
     assert!(compared > 0, "the table has no engine with containers");
 }
 
-fn scan(targets: &[String], options: &[&str]) -> Value {
+/// Servers that ask for a client certificate, shown one that nobody vouches for.
+#[test]
+fn a_throwaway_certificate_tells_who_verifies() {
+    let Some(truth) = running_lab() else { return };
+    let asking: Vec<Value> =
+        truth.into_iter().filter(|server| server["expect"]["untrusted_cert"].is_string()).collect();
+    assert!(asking.len() > 10, "the table says so of {} only", asking.len());
+    let report = scan(&asking, &["--try-untrusted-cert"]);
+    for server in &asking {
+        let name = &server["name"];
+        let id = format!("tcp/{}", target(server));
+        let endpoint =
+            report["endpoints"].as_array().unwrap().iter().find(|e| e["id"] == id).unwrap();
+        let auth = &endpoint["tls"]["client_auth"];
+        let wanted = &server["expect"]["untrusted_cert"];
+        assert_eq!(auth["verified"], *wanted, "{name}: {}", auth["verified_reason"]);
+        let found = rules(endpoint, |rule| rule == "client-cert-unverified");
+        let let_in = wanted == "no";
+        assert_eq!(found.as_array().unwrap().len(), usize::from(let_in), "{name}");
+        if let_in {
+            assert_eq!(endpoint["baseline"]["socket_not_exposed"]["status"], "fail", "{name}");
+            assert_eq!(endpoint["grade"], "F", "{name}");
+        }
+    }
+}
+
+fn scan(servers: &[Value], options: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_docksweep"))
         .env("XDG_DATA_HOME", "/nonexistent")
         .args(["scan", "--format", "json", "--rate", "max"])
         .args(options)
-        .args(targets)
+        .args(servers.iter().map(target))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,8 +3,7 @@
 //! The test is "refused after a CertificateRequest", never an alert's number: those differ by
 //! implementation, and TLS 1.3 may lose them to a reset.
 
-use super::tls_exchanges;
-use super::{Answer, ClientAuth, EnforcedBy, Verified};
+use super::{Answer, ClientAuth, EnforcedBy, Verified, tls_exchanges, untrusted};
 use crate::observation::versions::describe;
 use crate::observation::{
     CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, Observation,
@@ -31,17 +30,20 @@ pub(super) fn assess(observation: &Observation) -> ClientAuth {
             "no handshake got far enough for a CertificateRequest".to_owned(),
         ),
     };
-    ClientAuth {
+    let mut auth = ClientAuth {
         requested,
         required,
         enforced_by,
         verified: Verified::Untested,
+        verified_reason: String::new(),
         reason,
         acceptable_issuers: request
             .map(|request| request.issuers.iter().map(|name| name.0.clone()).collect())
             .unwrap_or_default(),
         acceptable_issuers_total: request.map_or(0, |request| request.issuers_total),
-    }
+    };
+    (auth.verified, auth.verified_reason) = untrusted::verified(observation, &auth);
+    auth
 }
 
 /// Whether this answer is how a server refuses over HTTP what it asked for in TLS: 401 and 403,

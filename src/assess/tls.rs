@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{Chain, SupportStatus, TlsAssessment, VersionSupport, client_auth};
+use super::{Chain, SupportStatus, TlsAssessment, VersionSupport, ciphers, client_auth};
 use crate::certificate::Certificate;
-use crate::observation::versions::{Settled, describe, settle};
+use crate::observation::suites::SuiteEvidence;
+use crate::observation::versions::{Settled, describe};
 use crate::observation::{
     Connection, HelloAnswer, KeyPossession, Observation, TlsConnection, TlsVersion,
 };
 
 pub(super) fn assess(observation: &Observation) -> TlsAssessment {
-    let versions = settle(&observation.connections);
+    let runs = observation.cipher_suites.as_ref().map(|asked| asked.runs.as_slice());
+    let suites = SuiteEvidence::new(&observation.connections, runs.unwrap_or_default());
+    let versions = suites.versions().clone();
     let handshake = first_handshake(observation);
     let chains = chains(observation);
     let chains_missing = chains.is_empty().then(|| missing(observation, &versions));
@@ -22,6 +25,7 @@ pub(super) fn assess(observation: &Observation) -> TlsAssessment {
         negotiated: handshake.and_then(|tls| tls.negotiated.clone()),
         key_possession: handshake.map_or(KeyPossession::Untested, |tls| tls.key_possession.clone()),
         client_auth: client_auth::assess(observation),
+        ciphers: ciphers::assess(observation.cipher_suites.as_ref(), &suites),
         chains,
         chains_missing,
     }
@@ -37,7 +41,7 @@ pub(super) fn first_handshake(observation: &Observation) -> Option<&TlsConnectio
     handshakes.find(|tls| tls.handshake_end.is_none()).or(first)
 }
 
-fn support(settled: Settled) -> VersionSupport {
+pub(super) fn support(settled: Settled) -> VersionSupport {
     let (status, reason) = match settled {
         Settled::Accepted(reason) => (SupportStatus::Accepted, reason),
         Settled::Refused(reason) => (SupportStatus::Refused, reason),

@@ -143,13 +143,15 @@ mod tests {
     use crate::advisories::{Advisories, AdvisoriesFile};
     use crate::assess::Assessment;
     use crate::observation::{Component, VersionBody};
+    use crate::rules::Basis;
     use crate::rules::fixture::*;
 
     const FRESH: &str = "2026-10-20T00:00:00Z";
 
     fn at(assessment: &Assessment, advisories: &Advisories, now: &str) -> (CheckStatus, String) {
         let observation = observation();
-        let subject = Subject { observation: &observation, assessment, advisories, now: time(now) };
+        let subject =
+            Subject::new(&observation, assessment, Basis { advisories, ..basis() }, time(now));
         let check = check(&subject);
         (check.status, check.reason)
     }

@@ -165,7 +165,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn strip_zeros(bytes: &[u8]) -> &[u8] {
+pub(super) fn strip_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
 }

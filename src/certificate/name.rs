@@ -44,44 +44,87 @@ fn write_attribute(text: &mut Bounded, kind: &[u8], value: Element<'_>) {
     text.push_str(short_name(&oid).unwrap_or(&oid));
     text.push('=');
     // Cut before decoding: a character takes at most four bytes.
-    let bytes = |content: &'_ [u8]| -> Vec<u8> {
-        content.iter().copied().take(4 * MAX_NAME_CHARS).collect()
-    };
-    match value.tag {
-        // UTF8String, NumericString, PrintableString, IA5String, VisibleString.
-        0x0c | 0x12 | 0x13 | 0x16 | 0x1a => {
-            write_escaped(text, &String::from_utf8_lossy(&bytes(value.content)));
-        }
-        // TeletexString: T.61 on paper, Latin-1 in practice.
-        0x14 => {
-            write_escaped(
-                text,
-                &bytes(value.content).into_iter().map(char::from).collect::<String>(),
-            );
-        }
-        // BMPString.
-        0x1e => {
-            let units = bytes(value.content)
-                .chunks_exact(2)
-                .map(|pair| pair.iter().fold(0u16, |unit, &byte| unit << 8 | u16::from(byte)))
-                .collect::<Vec<_>>();
-            write_escaped(text, &String::from_utf16_lossy(&units));
-        }
-        // UniversalString.
-        0x1c => {
-            let decoded = bytes(value.content)
-                .chunks_exact(4)
-                .map(|four| four.iter().fold(0u32, |unit, &byte| unit << 8 | u32::from(byte)))
-                .map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
-                .collect::<String>();
-            write_escaped(text, &decoded);
-        }
+    let cut =
+        |content: &[u8]| -> Vec<u8> { content.iter().copied().take(4 * MAX_NAME_CHARS).collect() };
+    match decoded(value.tag, &cut(value.content)) {
+        Some(string) => write_escaped(text, &string),
         // RFC 4514, section 2.4: what is no string is its BER in hex.
-        _ => {
+        None => {
             text.push('#');
-            text.push_str(&der::hex(&bytes(value.whole)));
+            text.push_str(&der::hex(&cut(value.whole)));
         }
     }
+}
+
+/// The text of a string type; `None` of any other.
+fn decoded(tag: u8, bytes: &[u8]) -> Option<String> {
+    Some(match tag {
+        // UTF8String, NumericString, PrintableString, IA5String, VisibleString.
+        0x0c | 0x12 | 0x13 | 0x16 | 0x1a => String::from_utf8_lossy(bytes).into_owned(),
+        // TeletexString: T.61 on paper, Latin-1 in practice.
+        0x14 => bytes.iter().copied().map(char::from).collect(),
+        // BMPString.
+        0x1e => {
+            let units: Vec<u16> = bytes
+                .chunks_exact(2)
+                .map(|pair| pair.iter().fold(0u16, |unit, &byte| unit << 8 | u16::from(byte)))
+                .collect();
+            String::from_utf16_lossy(&units)
+        }
+        // UniversalString.
+        0x1c => bytes
+            .chunks_exact(4)
+            .map(|four| four.iter().fold(0u32, |unit, &byte| unit << 8 | u32::from(byte)))
+            .map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+        _ => return None,
+    })
+}
+
+/// A distinguished name as it is compared: equal names have equal canonical forms, whatever
+/// string types, case and spacing they were written with.
+///
+/// RFC 5280, section 7.1, simplified: letters are lowered one by one, and no character is mapped
+/// to another that looks the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CanonicalName(Vec<Vec<Attribute>>);
+
+/// Type and value: folded text, or the DER of what is no text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Attribute {
+    Text(Vec<u8>, String),
+    Raw(Vec<u8>, Vec<u8>),
+}
+
+impl CanonicalName {
+    /// `None` where the DER is no name.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        let (name, rest) = der::element(der)?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let rdns = der::elements(name.tagged(der::SEQUENCE)?);
+        rdns.map(|rdn| canonical_rdn(rdn?.tagged(der::SET)?)).collect::<Option<_>>().map(Self)
+    }
+}
+
+fn canonical_rdn(rdn: &[u8]) -> Option<Vec<Attribute>> {
+    let mut attributes: Vec<Attribute> = der::elements(rdn)
+        .map(|attribute| {
+            let mut fields = der::elements(attribute?.tagged(der::SEQUENCE)?);
+            let kind = fields.next()??.tagged(der::OBJECT_IDENTIFIER)?.to_vec();
+            let value = fields.next()??;
+            Some(match decoded(value.tag, value.content) {
+                Some(text) => {
+                    let words: Vec<&str> = text.split_whitespace().collect();
+                    Attribute::Text(kind, words.join(" ").to_lowercase())
+                }
+                None => Attribute::Raw(kind, value.whole.to_vec()),
+            })
+        })
+        .collect::<Option<_>>()?;
+    attributes.sort_unstable();
+    Some(attributes)
 }
 
 /// RFC 4514, section 2.4.
@@ -234,6 +277,31 @@ mod tests {
         let text = name_text(&der).unwrap();
         assert_eq!(text.chars().count(), MAX_NAME_CHARS);
         assert!(text.ends_with("a…"));
+    }
+
+    #[test]
+    fn names_are_compared_by_what_they_say() {
+        let canonical = |rdns: &[Vec<u8>]| CanonicalName::from_der(&name(rdns)).unwrap();
+        let reference = canonical(&[attribute(O, 0x13, b"Example CA"), attribute(CN, 0x13, b"r")]);
+        let same = canonical(&[attribute(O, 0x0c, b" example  ca "), attribute(CN, 0x0c, b"R")]);
+        assert_eq!(reference, same);
+        for other in [
+            canonical(&[attribute(CN, 0x13, b"r"), attribute(O, 0x13, b"Example CA")]),
+            canonical(&[attribute(O, 0x13, b"ExampleCA"), attribute(CN, 0x13, b"r")]),
+            canonical(&[attribute(O, 0x13, b"Example CA")]),
+            canonical(&[attribute(O, 0x04, b"Example CA"), attribute(CN, 0x13, b"r")]),
+            canonical(&[attribute(CN, 0x13, b"Example CA"), attribute(CN, 0x13, b"r")]),
+            canonical(&[[attribute(O, 0x13, b"Example CA"), attribute(CN, 0x13, b"r")].concat()]),
+        ] {
+            assert_ne!(reference, other);
+        }
+        let (one, other) = (attribute(O, 0x0c, b"a"), attribute(CN, 0x0c, b"b"));
+        assert_eq!(
+            canonical(&[[one.clone(), other.clone()].concat()]),
+            canonical(&[[other, one].concat()])
+        );
+        assert_eq!(CanonicalName::from_der(b"garbage"), None);
+        assert_eq!(CanonicalName::from_der(&[0x30, 0, 0]), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use super::{Certificate, CertificateFacts};
+use super::{CanonicalName, Certificate, CertificateFacts};
 
 /// Whether this certificate stands for a public root: the same name with the same key, in
 /// whichever edition of the certificate.
@@ -21,6 +21,19 @@ pub fn is_public_root(facts: &CertificateFacts) -> bool {
     roots.contains(&(facts.subject_der.clone(), facts.key.spki_sha256.clone()))
 }
 
+/// Whether a public root bears this name, in whatever spelling.
+pub fn is_public_root_name(name: &[u8]) -> bool {
+    static NAMES: OnceLock<HashSet<CanonicalName>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|der| Certificate::from_der(der).facts().map(|f| f.subject_der.clone()))
+            .filter_map(|subject| CanonicalName::from_der(&subject))
+            .collect()
+    });
+    CanonicalName::from_der(name).is_some_and(|name| names.contains(&name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +47,7 @@ mod tests {
             };
             assert!(facts.self_issued, "{}", facts.subject);
             assert!(is_public_root(&facts), "{}", facts.subject);
+            assert!(is_public_root_name(&facts.subject_der), "{}", facts.subject);
             let other_key = CertificateFacts {
                 key: crate::certificate::KeyFacts {
                     spki_sha256: "00".repeat(32),
@@ -45,5 +59,6 @@ mod tests {
             roots += 1;
         }
         assert!(roots > 100);
+        assert!(!is_public_root_name(&[0x30, 0]) && !is_public_root_name(b"garbage"));
     }
 }

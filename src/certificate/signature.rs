@@ -10,7 +10,7 @@ use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::AlgorithmIdentifier;
 
 use super::HashAlgorithm::{self, Md2, Md4, Md5, Sha1, Sha224, Sha256, Sha384, Sha512};
-use super::{KeyAlgorithm, KeyFacts, SelfSignature, SignatureAlgorithm, der, key};
+use super::{KeyAlgorithm, KeyFacts, SelfSignature, Signature, SignatureAlgorithm, der, key};
 
 const PSS_NAME: &str = "rsassaPss";
 
@@ -38,16 +38,31 @@ pub(super) fn verify(
     tbs: &[u8],
 ) -> SelfSignature {
     let public_key: &[u8] = &x509.subject_pki.subject_public_key.data;
+    match verify_by(x509, tbs, algorithm, key, public_key) {
+        Signature::Verified => SelfSignature::Verified,
+        Signature::Failed => SelfSignature::Failed,
+        Signature::Unverifiable(because) => SelfSignature::Unverifiable(because),
+    }
+}
+
+/// Whether `tbs`, of the certificate `x509`, carries the signature of this key.
+pub(super) fn verify_by(
+    x509: &X509Certificate<'_>,
+    tbs: &[u8],
+    algorithm: &SignatureAlgorithm,
+    key: &KeyFacts,
+    public_key: &[u8],
+) -> Signature {
     let verifier = match verifier(x509, key, algorithm, public_key) {
         Ok(verifier) => verifier,
-        Err(because) => return SelfSignature::Unverifiable(because),
+        Err(because) => return Signature::Unverifiable(because),
     };
     let Ok(parsed) = ParsedPublicKey::new(verifier, public_key) else {
-        return SelfSignature::Unverifiable("the verifier rejects the public key itself".into());
+        return Signature::Unverifiable("the verifier rejects the public key itself".into());
     };
     match parsed.verify_sig(tbs, &x509.signature_value.data) {
-        Ok(()) => SelfSignature::Verified,
-        Err(_) => SelfSignature::Failed,
+        Ok(()) => Signature::Verified,
+        Err(_) => Signature::Failed,
     }
 }
 

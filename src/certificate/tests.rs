@@ -8,12 +8,27 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod properties;
+
 fn der(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/certificates")
         .join(format!("{name}.pem"));
     let pem = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     BASE64.decode(pem.lines().filter(|line| !line.starts_with("---")).collect::<String>()).unwrap()
+}
+
+/// Of every certificate in testdata, in order.
+fn every_name() -> Vec<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/certificates");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|entry| {
+            entry.unwrap().file_name().to_str()?.strip_suffix(".pem").map(str::to_owned)
+        })
+        .collect();
+    names.sort();
+    names
 }
 
 fn parse(name: &str) -> CertificateFacts {

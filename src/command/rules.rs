@@ -5,33 +5,64 @@ use std::fmt::Write as _;
 use crate::cli::RulesArgs;
 use crate::command::Failure;
 use crate::exit_code::ExitCode;
-use crate::rules::{ALL, Rule};
+use crate::finding::Severity;
+use crate::rules::ALL;
+use crate::rules::fleet::FLEET;
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
         None => list(),
         Some(name) => {
-            let rule = ALL.iter().find(|rule| rule.name == name).ok_or_else(|| {
+            let rule = texts().find(|rule| rule.name == name).ok_or_else(|| {
                 Failure::usage(format!("no rule is called '{name}'"))
                     .hint("docksweep rules lists them")
             })?;
-            explain(rule)
+            explain(&rule)
         }
     };
     anstream::print!("{text}");
     Ok(ExitCode::Done)
 }
 
+/// What is said of a rule, be it of one endpoint or of all.
+struct Text {
+    name: &'static str,
+    severity: Severity,
+    title: &'static str,
+    why: &'static str,
+    detection: &'static str,
+    remediation: &'static str,
+    references: &'static [&'static str],
+}
+
+fn texts() -> impl Iterator<Item = Text> {
+    macro_rules! text {
+        ($rule:expr) => {{
+            let rule = $rule;
+            Text {
+                name: rule.name,
+                severity: rule.severity,
+                title: rule.title,
+                why: rule.why,
+                detection: rule.detection,
+                remediation: rule.remediation,
+                references: rule.references,
+            }
+        }};
+    }
+    ALL.iter().map(|rule| text!(rule)).chain(FLEET.iter().map(|rule| text!(rule)))
+}
+
 fn list() -> String {
-    let width = ALL.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
+    let width = texts().map(|rule| rule.name.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for rule in ALL {
+    for rule in texts() {
         let _ = writeln!(text, "{:width$}  {:8}  {}", rule.name, rule.severity, rule.title);
     }
     text
 }
 
-fn explain(rule: &Rule) -> String {
+fn explain(rule: &Text) -> String {
     let mut text = format!("{} ({})\n{}\n", rule.name, rule.severity, rule.title);
     for (heading, body) in [
         ("Why it matters", rule.why),

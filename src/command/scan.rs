@@ -23,6 +23,7 @@ use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
 use crate::sweep::{Rate, SweepConfig, limits};
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
+use crate::trust::Anchors;
 
 pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
@@ -83,10 +84,13 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
         targets: Arc::clone(&targets),
         sweep: config.sweep,
         probe: config.probe,
+        known_keys: config.known_keys,
         parallel_endpoints: config.parallel_endpoints,
         sni: config.sni,
         advisories: Arc::clone(&known.advisories),
+        anchors: config.anchors,
     };
+    let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
         if let Err(error) = reporters.endpoint(endpoint) {
             write_error.get_or_insert(error);
@@ -102,7 +106,8 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
     drop(display);
 
     let reason = stop.reason();
-    let notes = known.notes(report.started_at);
+    let mut notes = known.notes(report.started_at);
+    notes.extend(trust_note);
     let report = finished(tool, report, outcome, &targets, notes, reason);
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
@@ -129,7 +134,7 @@ pub(super) fn rules_version() -> String {
     format!(
         "{}+observation.{OBSERVATION_VERSION}.rules.{}",
         env!("CARGO_PKG_VERSION"),
-        rules::ALL.len()
+        rules::ALL.len() + rules::fleet::FLEET.len()
     )
 }
 
@@ -224,7 +229,15 @@ fn finished(
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
-    Report::new(tool, scan, Vec::new(), outcome.endpoints)
+    Report::new(tool, scan, outcome.fleet_findings, outcome.endpoints)
+}
+
+/// How a note begins that says by what the chains were judged.
+pub(super) const TRUST_NOTE: &str = "whether certificates are trusted was judged by";
+
+/// By what the chains were judged.
+pub(super) fn trust_note(anchors: &Anchors) -> String {
+    format!("{TRUST_NOTE} {}", anchors.sources())
 }
 
 fn nothing_to_scan() -> Failure {

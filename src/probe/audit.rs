@@ -3,15 +3,14 @@
 //! Here rustls verifies in earnest: chain, name, dates and the handshake's signature. In every TLS
 //! version it sends the client's Certificate after that, so a server that fails gets none.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::sign::{CertifiedKey, Signer, SigningKey};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureAlgorithm, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use tokio_rustls::client::TlsStream;
 
 use crate::credentials::Credentials;
@@ -22,6 +21,7 @@ use crate::observation::{
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::handshake::{Record, client_config, provider, recorded};
 use crate::probe::stream::PatientStream;
+use crate::probe::watched_key::WatchedKey;
 
 /// A handshake in which the certificate was to be presented.
 pub(super) struct Shaken {
@@ -80,15 +80,14 @@ pub(super) async fn shake_hands(
     certificates: &mut CertificateStore,
 ) -> Shaken {
     let record = Record::default();
-    let audit =
-        Arc::new(Audit { record, progress: Mutex::default(), sent: AtomicBool::new(false) });
+    let audit = Arc::new(Audit { record, progress: Mutex::default(), sent: Arc::default() });
     let config = WebPkiServerVerifier::builder_with_provider(credentials.roots(), provider())
         .build()
         .map_err(|error| Error::General(error.to_string()))
         .and_then(|webpki| {
             let verifier = Verifier { webpki, audit: Arc::clone(&audit) };
             let key = credentials
-                .certified_key(|key| Arc::new(WatchedKey { key, audit: Arc::clone(&audit) }));
+                .certified_key(|key| Arc::new(WatchedKey::new(key, Arc::clone(&audit.sent))));
             let resolver = Resolver { key: Arc::new(key), audit: Arc::clone(&audit) };
             client_config(Arc::new(verifier), Arc::new(resolver))
         });
@@ -103,7 +102,7 @@ struct Audit {
     record: Record,
     progress: Mutex<Progress>,
     /// The key has signed: the certificate is on its way.
-    sent: AtomicBool,
+    sent: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -258,55 +257,6 @@ impl ResolvesClientCert for Resolver {
 
     fn has_certs(&self) -> bool {
         true
-    }
-}
-
-/// The key, which notes when it signs: that is when the certificate goes out.
-struct WatchedKey {
-    key: Arc<dyn SigningKey>,
-    audit: Arc<Audit>,
-}
-
-impl fmt::Debug for WatchedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchedKey")
-    }
-}
-
-impl SigningKey for WatchedKey {
-    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let signer = self.key.choose_scheme(offered)?;
-        Some(Box::new(WatchedSigner { signer, audit: Arc::clone(&self.audit) }))
-    }
-
-    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
-        self.key.public_key()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.key.algorithm()
-    }
-}
-
-struct WatchedSigner {
-    signer: Box<dyn Signer>,
-    audit: Arc<Audit>,
-}
-
-impl fmt::Debug for WatchedSigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchedSigner")
-    }
-}
-
-impl Signer for WatchedSigner {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.audit.sent.store(true, SeqCst);
-        self.signer.sign(message)
-    }
-
-    fn scheme(&self) -> SignatureScheme {
-        self.signer.scheme()
     }
 }
 

@@ -60,9 +60,32 @@ impl ClientHello {
     /// `server_name` is sent if it is a DNS name: RFC 6066 section 3 permits no address there.
     /// SSL 3.0 has no extensions and hence no name.
     pub fn for_versions(offer: Offer, server_name: Option<&str>, random: [u8; 32]) -> Self {
-        let mut message = hello_message(offer, server_name, random, Padding::None);
+        let suites: Vec<u16> = cipher_suites(offer).collect();
+        Self::with_suites(offer, &suites, server_name, random)
+    }
+
+    /// Offers one version with these suites alone, of which at most `MAX_SUITES` are sent.
+    pub fn for_suites(
+        version: TlsVersion,
+        suites: &[u16],
+        server_name: Option<&str>,
+        random: [u8; 32],
+    ) -> Self {
+        let offer = Offer::Only(version);
+        let suites = suites.iter().take(MAX_SUITES).chain(renegotiation_suite(offer));
+        Self::with_suites(offer, &suites.copied().collect::<Vec<_>>(), server_name, random)
+    }
+
+    fn with_suites(
+        offer: Offer,
+        suites: &[u16],
+        server_name: Option<&str>,
+        random: [u8; 32],
+    ) -> Self {
+        let mut message = hello_message(offer, suites, server_name, random, Padding::None);
         if MISHANDLED_SIZES.contains(&message.len()) && offer != Offer::Only(TlsVersion::Ssl3) {
-            message = hello_message(offer, server_name, random, padding_for(message.len()));
+            let padding = padding_for(message.len());
+            message = hello_message(offer, suites, server_name, random, padding);
         }
 
         let mut record = vec![CONTENT_TYPE_HANDSHAKE];
@@ -86,11 +109,14 @@ impl ClientHello {
     }
 }
 
+/// More suites than any version has.
+pub const MAX_SUITES: usize = 512;
+
 const CONTENT_TYPE_HANDSHAKE: u8 = 22;
 const MESSAGE_CLIENT_HELLO: u8 = 1;
 
 /// Sizes of handshake message that some servers hang on (RFC 7685 section 1). Only a long server
-/// name gets a hello of ours there.
+/// name or a long list of suites gets a hello of ours there.
 const MISHANDLED_SIZES: std::ops::RangeInclusive<usize> = 256..=511;
 
 /// Whether a padding extension (RFC 7685) ends the hello.
@@ -125,6 +151,7 @@ fn legacy_version(offer: Offer) -> u16 {
 
 fn hello_message(
     offer: Offer,
+    suites: &[u16],
     server_name: Option<&str>,
     random: [u8; 32],
     padding: Padding,
@@ -136,7 +163,7 @@ fn hello_message(
         // No session to resume. A made-up one would ask for TLS 1.3's middlebox compatibility mode
         // (RFC 8446 appendix D.4), which only matters beyond the first flight.
         body.push(0);
-        vector16(body, |suites| extend_u16(suites, cipher_suites(offer)));
+        vector16(body, |list| extend_u16(list, suites.iter().copied()));
         // One compression method: null.
         body.extend([1, 0]);
         if offer != Offer::Only(TlsVersion::Ssl3) {
@@ -165,14 +192,17 @@ fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
         Offer::Only(TlsVersion::Tls13) => &[TLS13_SUITES],
         Offer::Tls13And12 => &[TLS13_SUITES, TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES],
     };
-    // RFC 5746 section 3.3: a server may insist on secure renegotiation, and the signalling suite
-    // is made to be harmless where it is unknown, also in SSL 3.0. TLS 1.3 knows no renegotiation.
-    // TLS_FALLBACK_SCSV (RFC 7507) is never sent: it asks the server to refuse old versions.
-    let renegotiation: &[u16] = match offer {
+    parts.iter().copied().flatten().chain(renegotiation_suite(offer)).copied()
+}
+
+/// RFC 5746 section 3.3: a server may insist on secure renegotiation, and the signalling suite is
+/// made to be harmless where it is unknown, also in SSL 3.0. TLS 1.3 knows no renegotiation.
+/// TLS_FALLBACK_SCSV (RFC 7507) is never sent: it asks the server to refuse old versions.
+fn renegotiation_suite(offer: Offer) -> &'static [u16] {
+    match offer {
         Offer::Only(TlsVersion::Tls13) => &[],
         _ => &[0x00ff],
-    };
-    parts.iter().copied().flatten().chain(renegotiation).copied()
+    }
 }
 
 // The order of these lists is a modern client's, so that the suite chosen is one that such a client
@@ -448,8 +478,8 @@ fn vector24(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     vector::<3>(out, fill);
 }
 
-/// No vector here can outgrow its length: the only part of a hello that the caller chooses is a
-/// DNS name, which has at most 253 bytes.
+/// No vector here can outgrow its length: the parts of a hello that the caller chooses are a DNS
+/// name, which has at most 253 bytes, and at most `MAX_SUITES` suites.
 fn vector<const LENGTH_BYTES: usize>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     let mut content = Vec::new();
     fill(&mut content);

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::certificate::{Certificate, KeyAlgorithm};
+use crate::cipher_suite::CipherSuite;
 use crate::observation::{
     CertificateRequest, Der, Endpoint, HelloAnswer, KeyPossession, Negotiated, ServerHelloFlight,
     StreamEnd, TlsConnection, TlsVersion,
@@ -188,8 +189,7 @@ pub(super) fn negotiated_by(flight: &ServerHelloFlight) -> Option<Negotiated> {
 }
 
 fn cipher_suite_name(id: u16) -> String {
-    tls_parser::TlsCipherSuite::from_id(id)
-        .map_or_else(|| format!("{id:#06x}"), |suite| suite.name.to_owned())
+    CipherSuite::from_id(id).map_or_else(|| format!("{id:#06x}"), |suite| suite.name.to_owned())
 }
 
 /// For a hand-built hello; nothing secret depends on it.

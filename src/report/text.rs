@@ -10,6 +10,7 @@ use super::{Output, Reporter, v1};
 use crate::finding::Severity;
 
 mod audit;
+mod ciphers;
 mod findings;
 mod page;
 mod scoreboard;
@@ -72,6 +73,7 @@ pub fn render(report: &v1::Report, options: TextOptions) -> String {
         scoreboard::write(&mut page, report);
         audit::write(&mut page, report);
         findings::write(&mut page, report, options);
+        ciphers::write(&mut page, report);
     }
     remarks(&mut page, &report.scan);
     page.finish()

@@ -21,11 +21,13 @@ use serde_json::Value;
 use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
+mod ciphers;
 mod convert;
 mod posture;
 mod references;
 mod summary;
 
+pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;
 pub use posture::{Containers, Posture, Setting};
 pub use references::References;
@@ -314,11 +316,13 @@ pub struct Tls {
     /// Of the one handshake that a modern client makes.
     pub negotiated: Option<Negotiated>,
     pub client_auth: ClientAuth,
-    pub cipher_suites: Reserved,
+    /// Of each accepted version, where all suites were asked for (`--ciphers`); else null.
+    pub cipher_suites: Option<BTreeMap<TlsVersion, CipherSuites>>,
     /// Every distinct chain, with the versions that showed it.
     pub chains: Vec<Chain>,
     /// Why there are none, if there are none.
     pub chains_missing: Option<String>,
+    pub cipher_classes: CipherClasses,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -376,6 +380,9 @@ pub struct ClientAuth {
     pub acceptable_issuers_total: u64,
     /// What the answers rest on.
     pub reason: String,
+    /// What the answer on verification rests on, or why there is none.
+    #[serde(default)]
+    pub verified_reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -398,9 +405,14 @@ pub enum EnforcedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verified {
+    /// It was refused.
     Yes,
+    /// It was let in, where a stranger without a certificate is not.
     No,
+    /// Nobody tried, or there is nothing to try.
     Untested,
+    /// It was to be tried, and what came of it tells neither.
+    Undetermined,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,12 @@
 //! The certificates that TLS servers send. Judged on every TLS endpoint, Docker or not.
 
 pub(super) mod issuer;
+pub(super) mod key;
 pub(super) mod name;
+pub(super) mod order;
 pub(super) mod role;
 pub(super) mod strength;
+pub(super) mod trust;
 pub(super) mod validity;
 
 use std::collections::HashSet;
@@ -161,12 +164,8 @@ mod tests {
     use super::*;
 
     fn judged(assessment: &crate::assess::Assessment) -> Vec<String> {
-        let subject = Subject {
-            observation: &observation(),
-            assessment,
-            advisories: crate::advisories::Advisories::embedded().unwrap(),
-            now: now(),
-        };
+        let observation = observation();
+        let subject = Subject::new(&observation, assessment, basis(), now());
         match each(&subject, |seen, _| Outcome::found(seen.role())) {
             Verdict::Found(found) => found.into_iter().filter_map(|v| v.subject).collect(),
             other => panic!("{other:?}"),
@@ -188,12 +187,8 @@ mod tests {
     fn what_cannot_be_read_is_undetermined_unless_something_is_found() {
         let mut assessment = hardened();
         let check = |assessment: &_, outcome: fn() -> Outcome| {
-            let subject = Subject {
-                observation: &observation(),
-                assessment,
-                advisories: crate::advisories::Advisories::embedded().unwrap(),
-                now: now(),
-            };
+            let observation = observation();
+            let subject = Subject::new(&observation, assessment, basis(), now());
             each_leaf(&subject, |_| outcome())
         };
         assert_eq!(check(&assessment, || Outcome::Passed), Verdict::Passed);

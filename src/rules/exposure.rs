@@ -2,7 +2,9 @@
 //! is no finding here.
 
 use super::{Rule, Subject, Verdict, Violation, address};
-use crate::assess::{Access, Answer, Assessment, DockerApi, PathStatus, Product, Transport};
+use crate::assess::{
+    Access, Answer, Assessment, DockerApi, PathStatus, Product, Transport, Verified,
+};
 use crate::finding::Severity;
 
 const PROTECT: &str = "https://docs.docker.com/engine/security/protect-access/";
@@ -283,7 +285,9 @@ fn exposed(subject: &Subject<'_>) -> Verdict {
     let assessment = subject.assessment;
     let api = &assessment.api;
     let client_auth = assessment.tls.as_ref().map(|tls| &tls.client_auth);
-    let enforced = client_auth.filter(|auth| auth.required == Answer::Yes);
+    // Where any certificate will do, none keeps anybody out.
+    let enforced =
+        client_auth.filter(|auth| auth.required == Answer::Yes && auth.verified != Verified::No);
     let behind = |reason: &str| format!("A client certificate is enforced: {}.", sentence(reason));
     match (&api.docker, enforced) {
         (DockerApi::NotSeen, _) => Verdict::NotApplicable,
@@ -299,6 +303,13 @@ fn exposed(subject: &Subject<'_>) -> Verdict {
             Violation::new(format!("Probably Docker: {because}. {}", behind(&auth.reason)))
                 .severity(Severity::Info),
         ]),
+        (DockerApi::Probable(because), None)
+            if client_auth.is_some_and(|auth| auth.verified == Verified::No) =>
+        {
+            Verdict::found(format!(
+                "Probably Docker: {because}. A client certificate is demanded, and any will do."
+            ))
+        }
         (DockerApi::Probable(because), None) => {
             Verdict::undetermined(format!("only probably Docker: {because}"))
         }
@@ -376,12 +387,8 @@ mod tests {
     fn a_public_address_is_said_to_be_one() {
         let mut observation = observation();
         observation.endpoint.address = "1.1.1.1".parse().unwrap();
-        let subject = Subject {
-            observation: &observation,
-            assessment: &open_plain(),
-            advisories: crate::advisories::Advisories::embedded().unwrap(),
-            now: now(),
-        };
+        let assessment = open_plain();
+        let subject = Subject::new(&observation, &assessment, basis(), now());
         let Verdict::Found(found) = (API_UNAUTHENTICATED_PLAINTEXT.check)(&subject) else {
             panic!("not found")
         };
@@ -486,5 +493,11 @@ mod tests {
         assert_eq!(only(&API_EXPOSED, &assessment).severity, None);
         client_auth(&mut assessment).required = Answer::Yes;
         assert_eq!(only(&API_EXPOSED, &assessment).severity, Some(Severity::Info));
+        client_auth(&mut assessment).verified = Verified::No;
+        assert_eq!(only(&API_EXPOSED, &assessment).severity, None);
+        assessment.api.docker = DockerApi::Probable("it asks".into());
+        let violation = only(&API_EXPOSED, &assessment);
+        assert_eq!(violation.severity, None);
+        assert!(violation.evidence.ends_with("any will do."), "{}", violation.evidence);
     }
 }

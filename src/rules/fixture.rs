@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Rule, Subject, Verdict, Violation};
-use crate::advisories::Advisories;
+use super::{Basis, Rule, Subject, Verdict, Violation};
 use crate::assess::{
-    Access, Answer, ApiAssessment, Assessment, Chain, ClientAuth, DockerApi, EnforcedBy,
-    PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified, VersionSupport,
+    Access, Answer, ApiAssessment, Assessment, Chain, CipherAssessment, ClassSupport, ClientAuth,
+    DockerApi, EnforcedBy, PathStatus, Product, SupportStatus, TlsAssessment, Transport, Verified,
+    VersionSupport,
 };
 use crate::certificate::{
     Certificate, CertificateFacts, HashAlgorithm, KeyAlgorithm, KeyFacts, SelfSignature,
     SignatureAlgorithm, SubjectAltNames,
 };
+use crate::cipher_suite::CipherClass;
 use crate::observation::{
     Endpoint, KeyPossession, OBSERVATION_VERSION, Observation, TlsVersion, VersionBody,
 };
+use crate::trust::Anchors;
 
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -41,6 +43,8 @@ pub(crate) fn observation() -> Observation {
         certificates: vec![],
         cut_short: None,
         audit: None,
+        untrusted: None,
+        cipher_suites: None,
     }
 }
 
@@ -86,6 +90,7 @@ pub(crate) fn open_tls() -> Assessment {
         required: Answer::No,
         enforced_by: None,
         verified: Verified::Untested,
+        verified_reason: "no untrusted certificate was tried".into(),
         reason: "no CertificateRequest before ServerHelloDone".into(),
         acceptable_issuers: vec![],
         acceptable_issuers_total: 0,
@@ -130,14 +135,31 @@ pub(crate) fn hardened() -> Assessment {
             required: Answer::Yes,
             enforced_by: Some(EnforcedBy::Tls),
             verified: Verified::Untested,
+            verified_reason: "no untrusted certificate was tried".into(),
             reason: "alert 116 certificate_required".into(),
             acceptable_issuers: vec![b"root".to_vec()],
             acceptable_issuers_total: 1,
+        },
+        ciphers: CipherAssessment {
+            classes: CipherClass::ALL.map(|class| (class, refused_class())).into_iter().collect(),
+            forward_secrecy: VersionSupport {
+                status: SupportStatus::Accepted,
+                reason: "TLSv1.3 has no suite without it".into(),
+            },
+            suites: None,
         },
         chains: vec![chain([leaf(), root()])],
         chains_missing: None,
     });
     assessment
+}
+
+pub(crate) fn refused_class() -> ClassSupport {
+    ClassSupport {
+        status: SupportStatus::Refused,
+        reason: "TLSv1.2: alert 40 handshake_failure".into(),
+        accepted: vec![],
+    }
 }
 
 pub(crate) fn with_chain<const N: usize>(chain_: [CertificateFacts; N]) -> Assessment {
@@ -173,6 +195,7 @@ pub(crate) fn leaf() -> CertificateFacts {
             bits: Some(2048),
             curve: None,
             exponent: Some("65537".into()),
+            public_value: Some(modulus()),
             spki_sha256: "aa".repeat(32),
         },
         san: SubjectAltNames {
@@ -185,6 +208,14 @@ pub(crate) fn leaf() -> CertificateFacts {
         extended_key_usage: Some(vec!["serverAuth".into()]),
         sha256: "1e".repeat(32),
     }
+}
+
+/// 2^2048 less 29, which leaves nothing
+/// to find: no small factor, no close ones, no power of 65537.
+fn modulus() -> Vec<u8> {
+    let mut modulus = vec![0xff; 256];
+    modulus[255] = 0xe3;
+    modulus
 }
 
 pub(crate) fn root() -> CertificateFacts {
@@ -225,9 +256,23 @@ pub(crate) fn client_auth(assessment: &mut Assessment) -> &mut ClientAuth {
     &mut tls(assessment).client_auth
 }
 
+/// What this program carries, and no anchors.
+pub(crate) fn basis() -> Basis<'static> {
+    Basis::embedded().unwrap()
+}
+
 pub(crate) fn verdict(rule: &Rule, assessment: &Assessment) -> Verdict {
-    let advisories = Advisories::embedded().unwrap();
-    (rule.check)(&Subject { observation: &observation(), assessment, advisories, now: now() })
+    (rule.check)(&Subject::new(&observation(), assessment, basis(), now()))
+}
+
+pub(crate) fn judged_by(
+    rule: &Rule,
+    observation: &Observation,
+    assessment: &Assessment,
+    anchors: Option<&Anchors>,
+) -> Verdict {
+    let basis = Basis { anchors, ..basis() };
+    (rule.check)(&Subject::new(observation, assessment, basis, now()))
 }
 
 /// The violations found; panics where there are none.
@@ -248,5 +293,18 @@ pub(crate) fn undetermined(rule: &Rule, assessment: &Assessment) -> String {
     match verdict(rule, assessment) {
         Verdict::Undetermined { because } => because,
         other => panic!("{}: {other:?}", rule.name),
+    }
+}
+
+/// What a certificate of testdata/certificates says.
+pub(crate) fn stored(name: &str) -> CertificateFacts {
+    use base64::Engine as _;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/certificates");
+    let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    match Certificate::from_der(&der) {
+        Certificate::Parsed(facts) => *facts,
+        Certificate::Unparsable { because, .. } => panic!("{name}: {because}"),
     }
 }

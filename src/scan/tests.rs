@@ -18,8 +18,10 @@ fn endpoint_at(last: u8, connection: Connection) -> v1::Endpoint {
         certificates: Vec::new(),
         cut_short: None,
         audit: None,
+        cipher_suites: None,
+        untrusted: None,
     };
-    judge(observation, Advisories::embedded().unwrap())
+    judge(observation, Basis::embedded().unwrap())
 }
 
 fn unanswered(end: StreamEnd) -> Connection {

@@ -24,6 +24,7 @@ missing=() packages=()
 for program in "${!PACKAGE_OF[@]}"; do
   command -v "$program" >/dev/null || packages+=("${PACKAGE_OF[$program]}")
 done
+[ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 missing=("${packages[@]}")
 id "$LAB_USER" >/dev/null 2>&1 || missing+=("the user $LAB_USER")
 [ ${#missing[@]} -eq 0 ] && exit 0

@@ -48,6 +48,8 @@ fn observation(connection: Connection) -> Observation {
         certificates: Vec::new(),
         cut_short: None,
         audit: None,
+        untrusted: None,
+        cipher_suites: None,
     }
 }
 

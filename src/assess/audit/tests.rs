@@ -121,7 +121,9 @@ fn both(open: Vec<Exchange>, audit: Option<AuditObservation>) -> Observation {
         })],
         certificates: vec![],
         cut_short: None,
+        cipher_suites: None,
         audit,
+        untrusted: None,
     }
 }
 

@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::assess::{
-    Access, Answer, ApiAssessment, Assessment, ClientAuth, DockerApi, PathStatus, SupportStatus,
-    TlsAssessment, Verified, VersionSupport,
+    Access, Answer, ApiAssessment, Assessment, CipherAssessment, ClassSupport, ClientAuth,
+    DockerApi, PathStatus, SupportStatus, TlsAssessment, Verified, VersionSupport,
 };
 use crate::baseline::{Baseline, Check, CheckStatus};
 use crate::certificate::{
     Certificate, CertificateFacts, HashAlgorithm, KeyAlgorithm, KeyFacts, SelfSignature,
     SignatureAlgorithm, SubjectAltNames,
 };
+use crate::cipher_suite::CipherClass;
 use crate::finding::{Finding, Severity};
 use crate::observation::{
     Body, Component, Connection, Der, Endpoint, Exchange, ExchangeResult, HelloAnswer,
@@ -37,6 +38,8 @@ pub fn build(
         certificates: vec![Der(vec![0x30, 0x03, 0x02, 0x01, 0x01])],
         cut_short: None,
         audit: None,
+        untrusted: None,
+        cipher_suites: None,
     };
     v1::Endpoint::new(v1::Judged {
         observation,
@@ -152,8 +155,25 @@ pub fn tls(accepted: &[TlsVersion], undetermined: &[TlsVersion]) -> TlsAssessmen
         negotiated: None,
         key_possession: KeyPossession::Untested,
         client_auth: client_auth(Answer::No, Answer::No),
+        ciphers: ciphers(),
         chains: Vec::new(),
         chains_missing: None,
+    }
+}
+
+pub fn ciphers() -> CipherAssessment {
+    let refused = ClassSupport {
+        status: SupportStatus::Refused,
+        reason: "TLSv1.2: 21 suites offered, alert 40 handshake_failure".into(),
+        accepted: Vec::new(),
+    };
+    CipherAssessment {
+        classes: CipherClass::ALL.map(|class| (class, refused.clone())).into_iter().collect(),
+        forward_secrecy: VersionSupport {
+            status: SupportStatus::Accepted,
+            reason: "TLSv1.2 accepts TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+        },
+        suites: None,
     }
 }
 
@@ -163,6 +183,7 @@ pub fn client_auth(requested: Answer, required: Answer) -> ClientAuth {
         required,
         enforced_by: None,
         verified: Verified::Untested,
+        verified_reason: "no untrusted certificate was tried".into(),
         reason: "one handshake and five requests".into(),
         acceptable_issuers: Vec::new(),
         acceptable_issuers_total: 0,
@@ -195,6 +216,7 @@ pub fn parsed(subject: &str, issuer: &str) -> Certificate {
             bits: Some(2048),
             curve: None,
             exponent: Some("65537".into()),
+            public_value: None,
             spki_sha256: "55".repeat(32),
         },
         san: SubjectAltNames {

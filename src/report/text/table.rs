@@ -147,6 +147,10 @@ fn client_certificate(endpoint: &v1::Endpoint) -> &'static str {
     let auth = &tls.client_auth;
     match (auth.requested, auth.required, auth.verified) {
         (_, _, v1::Verified::No) => "any will do",
+        (_, v1::Answer::Yes, v1::Verified::Yes) => match auth.enforced_by {
+            Some(v1::EnforcedBy::Http) => "verified, HTTP",
+            Some(v1::EnforcedBy::Tls) | None => "verified",
+        },
         (_, v1::Answer::Yes, _) => match auth.enforced_by {
             Some(v1::EnforcedBy::Http) => "required, HTTP",
             Some(v1::EnforcedBy::Tls) | None => "required",

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     Access, Answer, Api, Audit, AuditStatus, Baseline, Certificate, Chain, Check, CheckStatus,
-    ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding, Grade, Key,
-    KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture, Product, References,
-    SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport, UndeterminedRule,
-    UnparsableCertificate, Verified, VersionSupport,
+    ClientAuth, Containers, DockerApi, DockerApiStatus, Endpoint, EnforcedBy, Finding,
+    FleetFinding, Grade, Key, KeyPossession, Negotiated, ParsedCertificate, PathStatus, Posture,
+    Product, References, SelfSignature, SubjectAltNames, SupportStatus, Text, Tls, Transport,
+    UndeterminedRule, UnparsableCertificate, Verified, VersionSupport, ciphers,
 };
 use crate::assess::{self, Assessment};
 use crate::baseline;
@@ -124,9 +124,10 @@ impl From<&assess::TlsAssessment> for Tls {
                 .as_ref()
                 .map(|negotiated| Negotiated::new(negotiated, &tls.key_possession)),
             client_auth: (&tls.client_auth).into(),
-            cipher_suites: None,
+            cipher_suites: tls.ciphers.suites.as_ref().map(ciphers::by_version),
             chains: tls.chains.iter().map(Chain::from).collect(),
             chains_missing: tls.chains_missing.clone(),
+            cipher_classes: (&tls.ciphers).into(),
         }
     }
 }
@@ -168,6 +169,7 @@ impl From<&assess::ClientAuth> for ClientAuth {
             acceptable_issuers: auth.acceptable_issuers.iter().map(|der| issuer(der)).collect(),
             acceptable_issuers_total: count(auth.acceptable_issuers_total),
             reason: auth.reason.clone(),
+            verified_reason: auth.verified_reason.clone(),
         }
     }
 }
@@ -296,6 +298,12 @@ impl From<&baseline::Check> for Check {
     }
 }
 
+impl From<&finding::FleetFinding> for FleetFinding {
+    fn from(fleet: &finding::FleetFinding) -> Self {
+        Self { finding: (&fleet.finding).into(), endpoints: fleet.endpoints.clone() }
+    }
+}
+
 impl From<&finding::Finding> for Finding {
     fn from(finding: &finding::Finding) -> Self {
         Self {
@@ -333,7 +341,7 @@ same_variants! {
     assess::SupportStatus => SupportStatus { Accepted, Refused, Undetermined }
     assess::Answer => Answer { Yes, No, Undetermined }
     assess::EnforcedBy => EnforcedBy { Tls, Http }
-    assess::Verified => Verified { Yes, No, Untested }
+    assess::Verified => Verified { Yes, No, Untested, Undetermined }
 }
 
 /// Saturates where a count does not fit, which no list in memory reaches.

@@ -56,7 +56,7 @@ impl Summary {
     pub fn of(fleet_findings: &[FleetFinding], endpoints: &[Endpoint]) -> Self {
         let mut summary = Self::default();
         endpoints.iter().for_each(|endpoint| summary.add(endpoint));
-        fleet_findings.iter().for_each(|fleet| summary.add_finding(&fleet.finding));
+        fleet_findings.iter().for_each(|fleet| summary.add_fleet(fleet));
         summary
     }
 
@@ -66,6 +66,11 @@ impl Summary {
         *self.by_access.of_mut(endpoint.api.access) += 1;
         *self.by_grade.of_mut(endpoint.grade) += 1;
         endpoint.findings.iter().for_each(|finding| self.add_finding(finding));
+    }
+
+    /// Counts one more finding of the fleet.
+    pub fn add_fleet(&mut self, fleet: &FleetFinding) {
+        self.add_finding(&fleet.finding);
     }
 
     fn add_finding(&mut self, finding: &Finding) {

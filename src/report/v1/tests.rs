@@ -115,7 +115,10 @@ fn keys_are_those_of_the_contract_in_its_order() {
         "id rule severity subject title evidence remediation references suppressed",
     );
     let tls = endpoint.tls.as_ref().unwrap();
-    assert_keys(tls, "versions negotiated client_auth cipher_suites chains chains_missing");
+    assert_keys(
+        tls,
+        "versions negotiated client_auth cipher_suites chains chains_missing cipher_classes",
+    );
     assert_keys(&tls.versions, "SSLv3 TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3");
     assert_keys(
         tls.negotiated.as_ref().unwrap(),
@@ -124,7 +127,7 @@ fn keys_are_those_of_the_contract_in_its_order() {
     assert_keys(
         &tls.client_auth,
         "requested required enforced_by verified acceptable_issuers acceptable_issuers_total \
-         reason",
+         reason verified_reason",
     );
     let chain = tls.chains.first().unwrap();
     assert_keys(chain, "seen_in certificates");

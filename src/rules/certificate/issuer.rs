@@ -63,7 +63,7 @@ pub static CERT_PRIVATE_ROOT: Rule = Rule {
           two things that the wire does not show: whether clients have this root from elsewhere, \
           and where its key is kept.",
     detection: "More than one certificate is sent, the last is self-issued, and its name and key \
-                are those of no public root.",
+                are those of no public root and of none that was given with --ca.",
     remediation: "See that clients verify against their own copy of the root, that the copy is \
                   this one, and that the root's key is on none of the Docker hosts:\n\
                   \n    docker --tlsverify --tlscacert ca.pem -H tcp://docker.example:2376 version\
@@ -91,7 +91,9 @@ fn private_root(subject: &Subject<'_>) -> Verdict {
         if leaf.sha256() == last.sha256() || !known.insert(last.sha256()) {
             continue;
         }
+        let given = |facts| subject.anchors.is_some_and(|anchors| anchors.stands_for(facts));
         match last {
+            Certificate::Parsed(facts) if given(facts) => {}
             Certificate::Parsed(facts) if facts.self_issued && !is_public_root(facts) => {
                 let short: String = facts.sha256.chars().take(16).collect();
                 let evidence = format!(

@@ -138,12 +138,8 @@ mod tests {
     use crate::rules::{Subject, Verdict};
 
     fn asked(observation: &Observation, facts: CertificateFacts) -> Verdict {
-        let subject = Subject {
-            observation,
-            assessment: &with_chain([facts]),
-            advisories: crate::advisories::Advisories::embedded().unwrap(),
-            now: now(),
-        };
+        let assessment = with_chain([facts]);
+        let subject = Subject::new(observation, &assessment, basis(), now());
         (CERT_NAME_MISMATCH.check)(&subject)
     }
 

@@ -14,21 +14,21 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.TrustManagerFactory;
 
-/** Server CA.crt (ADDRESS KEYSTORE.p12 need-client-auth|no-client-auth VERSION,...)...: HTTPS servers on port 2376. */
+/** Server CA.crt (ADDRESS KEYSTORE.p12 need-client-auth|no-client-auth VERSION,... SUITES)...: HTTPS servers on port 2376. */
 class Server {
     static final char[] PASSWORD = "lab".toCharArray();
 
     public static void main(String[] args) throws Exception {
-        Security.setProperty("jdk.tls.disabledAlgorithms", ""); // else SSLv3 to TLS 1.1 stay off whatever is asked for
+        Security.setProperty("jdk.tls.disabledAlgorithms", ""); // else old versions and suites stay off whatever is asked for
         var trust = KeyStore.getInstance(KeyStore.getDefaultType());
         trust.load(null, null);
         try (var in = new FileInputStream(args[0])) {
             trust.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(in));
         }
-        for (int i = 1; i + 3 < args.length; i += 4) serve(trust, args[i], args[i + 1], args[i + 2], args[i + 3].split(","));
+        for (int i = 1; i + 4 < args.length; i += 5) serve(trust, args[i], args[i + 1], args[i + 2], args[i + 3].split(","), args[i + 4]);
     }
 
-    static void serve(KeyStore trust, String address, String file, String clientAuth, String[] versions) throws Exception {
+    static void serve(KeyStore trust, String address, String file, String clientAuth, String[] versions, String suites) throws Exception {
         var store = KeyStore.getInstance("PKCS12");
         try (var in = new FileInputStream(file)) {
             store.load(in, PASSWORD);
@@ -47,7 +47,7 @@ class Server {
                 SSLParameters wanted = context.getSupportedSSLParameters();
                 wanted.setProtocols(versions);
                 wanted.setCipherSuites(Arrays.stream(wanted.getCipherSuites())
-                        .filter(suite -> !suite.contains("_anon_") && !suite.contains("_NULL_")).toArray(String[]::new));
+                        .filter(suite -> suite.matches(suites)).toArray(String[]::new));
                 wanted.setNeedClientAuth(clientAuth.equals("need-client-auth"));
                 parameters.setSSLParameters(wanted);
             }

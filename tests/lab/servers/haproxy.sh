@@ -7,6 +7,7 @@ haproxy_certificates() {
   certificate haproxy-tls10 127.20.0.66 key=rsa:2048
   certificate haproxy-tls11-client-cert 127.20.0.67 key=rsa:2048
   certificate haproxy-rsa-key-exchange 127.20.0.68 key=rsa:2048
+  certificate haproxy-ignores-errors 127.20.0.84
 }
 
 haproxy_start() {
@@ -34,13 +35,16 @@ frontend tls11-client-cert
 frontend rsa-key-exchange
   bind 127.20.0.68:2376 ssl crt $CERTS/haproxy-rsa-key-exchange.pem ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2 ciphers AES128-SHA
   default_backend docker
+frontend ignores-errors
+  bind 127.20.0.84:2376 ssl crt $CERTS/haproxy-ignores-errors.pem ca-file $CERTS/root.crt verify required ca-ignore-err all crt-ignore-err all ssl-min-ver TLSv1.2
+  default_backend docker
 backend docker
   server docker 127.20.0.1:2375
 CONFIG
   start haproxy haproxy -db -f "$CONF/haproxy.cfg"
   ready_when haproxy answers 200 http://127.20.0.5:2375/_ping
   local address
-  for address in 127.20.0.12 127.20.0.66 127.20.0.67 127.20.0.68; do
+  for address in 127.20.0.12 127.20.0.66 127.20.0.67 127.20.0.68 127.20.0.84; do
     ready_when haproxy accepts "$address" 2376
   done
 }

@@ -7,6 +7,9 @@ nginx_certificates() {
   certificate nginx-verify-optional-no-ca 127.20.0.11
   certificate nginx-legacy-versions 127.20.0.14 key=rsa:2048
   certificate nginx-basic-auth-tls 127.20.0.55
+  certificate nginx-any-client-cert 127.20.0.82
+  certificate nginx-checked-client-cert 127.20.0.83
+  certificate nginx-public-client-ca 127.20.0.85
 }
 
 # nginx_tls NAME ADDRESS DIRECTIVES: a TLS server on 2376
@@ -62,9 +65,17 @@ CONFIG
     nginx_tls nginx-verify-optional-no-ca 127.20.0.11 "$modern ssl_verify_client optional_no_ca; $docker"
     nginx_tls nginx-legacy-versions 127.20.0.14 "$legacy $docker"
     nginx_tls nginx-basic-auth-tls 127.20.0.55 "$modern $password"
+    # No authority to verify against: what becomes of a certificate is for the configuration to say.
+    nginx_tls nginx-any-client-cert 127.20.0.82 \
+      "$modern ssl_verify_client optional_no_ca; if (\$ssl_client_verify = NONE) { return 403; } $docker"
+    nginx_tls nginx-checked-client-cert 127.20.0.83 \
+      "$modern ssl_verify_client optional_no_ca; if (\$ssl_client_verify != SUCCESS) { return 403; } $docker"
+    nginx_tls nginx-public-client-ca 127.20.0.85 \
+      "$modern ssl_client_certificate /etc/ssl/certs/ca-certificates.crt; ssl_verify_client on; ssl_verify_depth 4; $docker"
     echo "}"
   } >"$CONF/nginx.conf"
   start nginx nginx -c "$CONF/nginx.conf" -p "$DATA/nginx"
   ready_when nginx answers 200 http://127.20.0.50:2375/
   ready_when nginx answers 401 https://127.20.0.55:2376/version
+  ready_when nginx answers 403 https://127.20.0.82:2376/version
 }

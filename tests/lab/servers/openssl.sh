@@ -13,6 +13,10 @@ openssl_certificates() {
   certificate openssl-tls13-client-cert 127.20.0.27
   certificate openssl-client-cert-optional 127.20.0.28
   certificate openssl-tls-mute 127.20.0.29
+  certificate openssl-verifies-nothing 127.20.0.80
+  certificate openssl-tls12-verifies-nothing 127.20.0.81
+  certificate openssl-rsa-clients-only 127.20.0.86
+  certificate openssl-tls11-verifies-nothing 127.20.0.87 key=rsa:2048
   certificate cert-expired 127.20.0.30 from='-400 days' until='-3 days'
   certificate cert-not-yet-valid 127.20.0.31 from='+10 days' until='+407 days'
   certificate cert-expiring 127.20.0.32 from='-370 days' until='+20 days'
@@ -29,6 +33,10 @@ openssl_certificates() {
   certificate cert-no-eku 127.20.0.43 eku=
   certificate cert-other-name 127.20.0.44 san=DNS:docker.example
   certificate cert-rsa-3072 127.20.0.45 key=rsa:3072
+  certificate cipher-null 127.20.0.70 key=rsa:2048
+  certificate cipher-anonymous 127.20.0.71
+  certificate cipher-rsa-only 127.20.0.72 key=rsa:2048
+  certificate cipher-anonymous-only 127.20.0.73
   have_ipv6 && certificate openssl-ipv6 ::1
   return 0
 }
@@ -56,6 +64,12 @@ openssl_start() {
   s_server openssl-tls13-client-cert 127.20.0.27 -www -tls1_3 "${wants_client[@]}"
   s_server openssl-client-cert-optional 127.20.0.28 -www -verify 3 -CAfile "$CERTS/root.crt"
 
+  # -Verify alone demands a certificate, and takes any.
+  s_server openssl-verifies-nothing 127.20.0.80 -www -Verify 1
+  s_server openssl-tls12-verifies-nothing 127.20.0.81 -www -Verify 1 -tls1_2
+  s_server openssl-rsa-clients-only 127.20.0.86 -www -Verify 1 -client_sigalgs RSA-PSS+SHA256:RSA+SHA256
+  s_server openssl-tls11-verifies-nothing 127.20.0.87 -www -Verify 1 -tls1_1 "${weak[@]}"
+
   s_server cert-expired 127.20.0.30 -www
   s_server cert-not-yet-valid 127.20.0.31 -www
   s_server cert-expiring 127.20.0.32 -www
@@ -73,6 +87,11 @@ openssl_start() {
   s_server cert-no-eku 127.20.0.43 -www
   s_server cert-other-name 127.20.0.44 -www
   s_server cert-rsa-3072 127.20.0.45 -www
+  s_server cipher-null 127.20.0.70 -www -tls1_2 -cipher ECDHE+AESGCM:NULL-SHA256:@SECLEVEL=0
+  s_server cipher-anonymous 127.20.0.71 -www -min_protocol TLSv1.2 -cipher ECDHE+AESGCM:ADH-AES128-GCM-SHA256:@SECLEVEL=0
+  s_server cipher-rsa-only 127.20.0.72 -www -tls1_2 -cipher kRSA:!eNULL
+  s_server cipher-anonymous-only 127.20.0.73 -www -tls1_2 -cipher ADH:@SECLEVEL=0
+
   if have_ipv6; then s_server openssl-ipv6 '[::1]' -www; fi
 
   # Without -www it speaks TLS and then never a word. It ends at the end of its standard input, so it
