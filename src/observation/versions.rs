@@ -21,7 +21,15 @@ const UNRECOGNIZED_NAME: u8 = 112;
 
 /// All five versions.
 pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
-    let mut evidence = Evidence::default();
+    settle_beside(connections, None)
+}
+
+/// All five versions, where something else than these connections showed that one is accepted.
+pub fn settle_beside(
+    connections: &[Connection],
+    shown: Option<TlsVersion>,
+) -> BTreeMap<TlsVersion, Settled> {
+    let mut evidence = Evidence { shown, ..Evidence::default() };
     for connection in connections {
         evidence.connections += 1;
         match connection {
@@ -36,6 +44,7 @@ pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
 #[derive(Default)]
 struct Evidence {
     accepted: BTreeMap<TlsVersion, String>,
+    shown: Option<TlsVersion>,
     refused: BTreeMap<TlsVersion, String>,
     /// An alert that is not about the version: a refusal only from a server that accepts another
     /// version. One that accepts none may want other suites, or a server name.
@@ -187,9 +196,9 @@ impl Evidence {
             return Settled::Refused(reason.clone());
         }
         if let Some(reason) = self.failed.get(&version) {
-            return match self.accepted.is_empty() {
-                false => Settled::Refused(reason.clone()),
-                true => Settled::Open(format!("{reason}, and no version is accepted")),
+            return match self.accepted.keys().next().or(self.shown.as_ref()) {
+                Some(_) => Settled::Refused(reason.clone()),
+                None => Settled::Open(format!("{reason}, and no version is accepted")),
             };
         }
         // Alert 70 means "only versions above yours", which is believed of a server that has

@@ -1,6 +1,7 @@
-"""compare.py DOCKSWEEP TOOLS WORK: starts the servers, lets every scanner at them, and writes what they said.
+"""compare.py DOCKSWEEP TOOLS WORK [SERVER]...: starts the servers, lets every scanner at them, and writes what they said.
 
-Writes verdicts.tsv, and the generated part of README.md, beside this file. Ends with 1 if docksweep is wrong, if a
+Writes verdicts.tsv, and the generated part of README.md, beside this file. With parts of servers' names, asks only docksweep and for the bytes, of those servers,
+and prints the verdicts. `compare.py table TOOLS` writes README.md anew from verdicts.tsv. Ends with 1 if docksweep is wrong, if a
 server does not serve what it was configured for, or if a disagreement has no reason in reasons.py.
 """
 
@@ -61,7 +62,7 @@ def main(docksweep, tools, work, *only):
         # Ten seconds of which the wait for the next scanner is part.
         time.sleep(10)
         said["bytes"], shown = timed("asking for the bytes", scanners.referee, servers)
-        if not only or "--all" in only:
+        if not only:
             said["SSLyze"] = timed("SSLyze", scanners.sslyze, str(tools / "venv/bin/sslyze"), servers, work)
             said["nmap"] = timed("nmap", scanners.nmap, servers)
             said["sslscan"] = timed("sslscan", scanners.sslscan, servers)
@@ -69,10 +70,12 @@ def main(docksweep, tools, work, *only):
         fleet.stop()
     rows = table.rows(servers, said, reasons, shown)
     if only:
-        print("\n".join(table.lines(rows, only_differing=False)))
+        print("\n".join(table.line(row) for row in rows))
         return 0
     return table.write(HERE, rows, tools)
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "table":
+        sys.exit(table.write(HERE, table.read(HERE), Path(sys.argv[2])))
     sys.exit(main(*sys.argv[1:]))

@@ -13,7 +13,7 @@ from pathlib import Path
 import wire
 from servers import VERSIONS
 
-PARALLEL = 4
+PARALLEL = 8
 SECONDS = 120
 
 

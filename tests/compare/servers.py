@@ -255,7 +255,8 @@ class Fleet:
         servers = []
         for server in self.of("Java 17"):
             names = ["TLSv1" if version == "TLSv1.0" else version for version in server.settings]
-            servers += [server.address, "rsa.p12", "no-client-auth", ",".join(names)]
+            suites = "(?!.*(_anon_|_NULL_)).*"
+            servers += [server.address, "rsa.p12", "no-client-auth", ",".join(names), suites]
         self.run("java", "java", "-XX:+UseSerialGC", "-Xmx128m", LAB_PROGRAMS / "Server.java", "rsa.crt", *servers)
 
     def start_nss(self):

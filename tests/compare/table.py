@@ -11,6 +11,7 @@ from reasons import reason_of
 from servers import VERSIONS, short
 
 TOOLS = ["docksweep", "SSLyze", "nmap", "sslscan"]
+COLUMNS = ["server", "version", "truth", "bytes", *TOOLS, "shown", "reason", "implementation", "special"]
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 
@@ -33,6 +34,16 @@ def rows(servers, said, reasons, shown):
     ]
 
 
+def read(here):
+    """The rows of verdicts.tsv."""
+    with open(here / "verdicts.tsv") as file:
+        lines = [line.rstrip("\n").split("\t") for line in file][1:]
+    rows = [dict(zip(COLUMNS, line)) for line in lines]
+    for row in rows:
+        row["special"] = row["special"] == "True"
+    return rows
+
+
 def kind(verdict, truth):
     """How a verdict stands to the truth."""
     if verdict == truth:
@@ -45,10 +56,9 @@ def kind(verdict, truth):
 def write(here, rows, tools):
     """Returns the exit code: 1 if something needs a human."""
     with open(here / "verdicts.tsv", "w") as file:
-        columns = ["server", "version", "truth", "bytes", *TOOLS, "shown", "reason"]
-        file.write("\t".join(columns) + "\n")
+        file.write("\t".join(COLUMNS) + "\n")
         for row in rows:
-            file.write("\t".join(str(row[column]) for column in columns) + "\n")
+            file.write("\t".join(str(row[column]) for column in COLUMNS) + "\n")
     readme = here / "README.md"
     head, _, rest = readme.read_text().partition(BEGIN)
     _, _, tail = rest.partition(END)
