@@ -215,7 +215,7 @@ class Fleet:
             ("one byte a record, SSLv3–1.3 behind", truth_of(all_five), all_five, "always", "one-byte-records"),
             ("one byte a record, 1.0–1.3 behind", truth_of(four), four, "always", "one-byte-records"),
             ("1.3 hidden on the way (downgrade sentinel)", truth_of(old), four, "always", "hide-1.3"),
-            ("alert-40 without a name, 1.0–1.3 behind", truth_of([], VERSIONS), four, "no-server-name", "alert-40"),
+            ("alert-40 without a name, 1.0–1.3 behind", truth_of(four), four, "no-server-name", "alert-40"),
             ("1.2 s late, 1.2–1.3 behind", truth_of(modern), modern, "always", "delay"),
             ("three connections in ten seconds, 1.2–1.3 behind", truth_of(modern), modern, "always", "three-in-ten-seconds"),
             ("a ServerHello of 1.2 to everything", truth_of(["TLSv1.2"]), modern, "always", "answers-1.2"),
