@@ -13,7 +13,7 @@ stunnel_service() {
 accept = $2:2376
 connect = 127.20.0.50:2375
 cert = $CERTS/$1.pem
-ciphers = ALL:@SECLEVEL=0
+ciphers = DEFAULT:@SECLEVEL=0
 securityLevel = 0
 sslVersionMin = $3
 sslVersionMax = $4
