@@ -161,7 +161,7 @@ impl<'a> Probe<'a> {
             // A server that drops our full handshake may still answer a small hello.
             (Some(Heard::Yes), _)
             | (Some(Heard::Dropped), Some(Heard::Dropped | Heard::Unclear))
-            | (Some(Heard::Silence), Some(Heard::Unclear)) => {
+            | (Some(Heard::Silence), Some(Heard::Dropped | Heard::Unclear)) => {
                 self.hellos().await;
                 #[cfg(feature = "legacy-tls")]
                 self.legacy().await;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::versions::{Settled, alert_name, describe, settle};
+use super::versions::{Settled, alert_name, describe, settle_beside};
 use super::{Connection, HelloAnswer, StreamEnd, SuiteEnd, SuiteRun, TlsVersion};
 use crate::cipher_suite::{CipherClass, CipherSuite};
 
@@ -34,7 +34,7 @@ pub struct SuiteEvidence {
 
 impl SuiteEvidence {
     pub fn new(connections: &[Connection], runs: &[SuiteRun]) -> Self {
-        let versions = with_suites(settle(connections), connections, runs);
+        let versions = with_suites(connections, runs);
         let refused_otherwise = refused_otherwise(connections, &versions);
         let mut evidence = Self { versions, refused_otherwise, ..Self::default() };
         for (version, suite) in connections.iter().filter_map(chosen) {
@@ -211,7 +211,7 @@ impl SuiteEvidence {
     /// How all of these suites are refused, or why that is open.
     fn refused_where(&self, wanted: impl Fn(CipherSuite) -> bool) -> Result<String, String> {
         let open = |version: &TlsVersion| match self.versions.get(version) {
-            Some(Settled::Open(why)) => {
+            Some(Settled::Open(why)) if !self.refused_otherwise.contains(version) => {
                 Some(format!("whether {version} is accepted is open: {why}"))
             }
             _ => None,
@@ -329,20 +329,10 @@ fn refusal(run: &SuiteRun, confirmed: bool) -> Option<Result<String, String>> {
 
 /// A ServerHello to a hello with weak suites alone shows a version as well. Where no other hello
 /// did, the refusals of the others may have been about their suites.
-fn with_suites(
-    mut versions: BTreeMap<TlsVersion, Settled>,
-    connections: &[Connection],
-    runs: &[SuiteRun],
-) -> BTreeMap<TlsVersion, Settled> {
-    for run in runs.iter().take(MAX_RUNS) {
-        let lower = match run.end {
-            Some(SuiteEnd::Other { version, .. }) => {
-                TlsVersion::from_wire(version).filter(|version| *version < run.version)
-            }
-            _ => None,
-        };
-        let shown = if run.chosen.is_empty() { lower } else { Some(run.version) };
-        let Some(shown) = shown else { continue };
+fn with_suites(connections: &[Connection], runs: &[SuiteRun]) -> BTreeMap<TlsVersion, Settled> {
+    let runs = runs.get(..MAX_RUNS).unwrap_or(runs);
+    let mut versions = settle_beside(connections, runs.iter().find_map(version_shown));
+    for shown in runs.iter().filter_map(version_shown) {
         if matches!(versions.get(&shown), Some(Settled::Accepted(_))) {
             continue;
         }
@@ -361,17 +351,29 @@ fn with_suites(
     versions
 }
 
-/// A server that has no version in common with us says so by alert 70.
+fn version_shown(run: &SuiteRun) -> Option<TlsVersion> {
+    let lower = match run.end {
+        Some(SuiteEnd::Other { version, .. }) => {
+            TlsVersion::from_wire(version).filter(|version| *version < run.version)
+        }
+        _ => None,
+    };
+    if run.chosen.is_empty() { lower } else { Some(run.version) }
+}
+
+/// A server that has no version in common with us says so by alert 70, and one that wants a name by
+/// alert 112.
 fn refused_otherwise(
     connections: &[Connection],
     versions: &BTreeMap<TlsVersion, Settled>,
 ) -> BTreeSet<TlsVersion> {
     let refused = LEGACY
         .into_iter()
-        .filter(|version| matches!(versions.get(version), Some(Settled::Refused(_))));
+        .filter(|version| !matches!(versions.get(version), Some(Settled::Accepted(_))));
     let otherwise = refused.filter(|version| {
         let alerts = || connections.iter().filter_map(|connection| alert_to(connection, *version));
-        alerts().next().is_some() && alerts().all(|alert| alert != PROTOCOL_VERSION)
+        let about_suites = |alert| ![PROTOCOL_VERSION, UNRECOGNIZED_NAME].contains(&alert);
+        alerts().next().is_some() && alerts().all(about_suites)
     });
     otherwise.collect()
 }

@@ -21,7 +21,15 @@ const UNRECOGNIZED_NAME: u8 = 112;
 
 /// All five versions.
 pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
-    let mut evidence = Evidence::default();
+    settle_beside(connections, None)
+}
+
+/// All five versions, where something else than these connections showed that one is accepted.
+pub fn settle_beside(
+    connections: &[Connection],
+    shown: Option<TlsVersion>,
+) -> BTreeMap<TlsVersion, Settled> {
+    let mut evidence = Evidence { shown, ..Evidence::default() };
     for connection in connections {
         evidence.connections += 1;
         match connection {
@@ -36,11 +44,17 @@ pub fn settle(connections: &[Connection]) -> BTreeMap<TlsVersion, Settled> {
 #[derive(Default)]
 struct Evidence {
     accepted: BTreeMap<TlsVersion, String>,
+    shown: Option<TlsVersion>,
     refused: BTreeMap<TlsVersion, String>,
+    /// An alert that is not about the version: a refusal only from a server that accepts another
+    /// version. One that accepts none may want other suites, or a server name.
+    failed: BTreeMap<TlsVersion, String>,
     /// How many were looked at so far.
     connections: usize,
     /// The number of the last connection on which the server said something in TLS.
     last_answered: usize,
+    /// A hello that has extensions was answered.
+    takes_extensions: bool,
     /// A close or reset right at the hello, with the number of its connection: a refusal only
     /// from a server that answers another hello afterwards. One that has had enough of us drops
     /// everything.
@@ -53,8 +67,10 @@ struct Evidence {
 impl Evidence {
     fn handshake(&mut self, tls: &TlsConnection) {
         if let Some(negotiated) = &tls.negotiated {
-            self.last_answered = self.connections;
-            self.chosen(negotiated.version, &tls.offered, false);
+            self.answered(&tls.offered);
+            // What a library objects to after the ServerHello may be the sentinel.
+            let sentinel = matches!(tls.handshake_end, Some(StreamEnd::Incompatible { .. }));
+            self.chosen(negotiated.version, &tls.offered, sentinel);
             return;
         }
         match &tls.handshake_end {
@@ -80,11 +96,17 @@ impl Evidence {
                     _ => "alert 0 close_notify".to_owned(),
                 };
                 for version in &hello.offered {
-                    self.dropped.insert(*version, (self.connections, how.clone()));
+                    // Some servers drop every hello that lists 1.3, whatever else is in it.
+                    if *version == TlsVersion::Tls12 && hello.offered.contains(&TlsVersion::Tls13) {
+                        self.open
+                            .insert(*version, format!("{how} to {}", hello_of(&hello.offered)));
+                    } else {
+                        self.dropped.insert(*version, (self.connections, how.clone()));
+                    }
                 }
             }
             HelloAnswer::ServerHello(flight) => {
-                self.last_answered = self.connections;
+                self.answered(&hello.offered);
                 match TlsVersion::from_wire(flight.version) {
                     Some(version) => {
                         self.chosen(version, &hello.offered, flight.downgrade_sentinel);
@@ -96,17 +118,28 @@ impl Evidence {
                 }
             }
             HelloAnswer::Alert { description, .. } => {
-                self.last_answered = self.connections;
+                self.answered(&hello.offered);
                 self.alert(*description, &hello.offered);
             }
             HelloAnswer::NoAnswer { end } => self.leave_open(&hello.offered, describe(end)),
         }
     }
 
+    fn answered(&mut self, offered: &[TlsVersion]) {
+        self.last_answered = self.connections;
+        self.takes_extensions |= offered != [TlsVersion::Ssl3];
+    }
+
     /// A server picks the highest version that both sides have (RFC 5246 appendix E.1, RFC 8446
     /// appendix D), so what was offered above its choice is refused.
     fn chosen(&mut self, version: TlsVersion, offered: &[TlsVersion], sentinel: bool) {
         self.accepted.entry(version).or_insert_with(|| format!("a ServerHello chose {version}"));
+        if let [alone] = offered
+            && *alone < version
+        {
+            let reason = format!("a hello of {alone} was answered with {version}, above it");
+            self.refused.entry(*alone).or_insert(reason);
+        }
         let Some(highest) = offered.iter().max() else { return };
         for above in TlsVersion::ALL.into_iter().filter(|v| *v > version && v <= highest) {
             // With the downgrade sentinel the server itself says that it has more.
@@ -124,23 +157,27 @@ impl Evidence {
             self.leave_open(offered, reason);
             return;
         }
-        let refused: &[TlsVersion] = match offered {
+        let reason = format!("{reason} to {}", hello_of(offered));
+        let about_version = description == PROTOCOL_VERSION;
+        let settled: &[TlsVersion] = match offered {
             [_] => offered,
-            _ if description == PROTOCOL_VERSION => offered,
+            // Some servers refuse every hello that lists 1.3 and have 1.2 all the same.
+            [highest @ TlsVersion::Tls13, ..] if about_version => std::slice::from_ref(highest),
+            _ if about_version => offered,
             // 1.1 and 1.0 have the same suites and the same signature: what fails the one for
             // another reason than its version fails the other.
             [TlsVersion::Tls11, TlsVersion::Tls10, ..] => &[TlsVersion::Tls11, TlsVersion::Tls10],
             _ => &[],
         };
         for version in offered {
-            if refused.contains(version) {
-                let reason = format!("{reason} to {}", hello_of(offered));
-                self.refused.entry(*version).or_insert(reason);
-            } else {
-                self.open.insert(*version, format!("{reason} to {}", hello_of(offered)));
-            }
+            let map = match (settled.contains(version), about_version) {
+                (true, true) => &mut self.refused,
+                (true, false) => &mut self.failed,
+                (false, _) => &mut self.open,
+            };
+            map.insert(*version, reason.clone());
         }
-        if description == PROTOCOL_VERSION && offered.len() == 1 {
+        if about_version && offered.len() == 1 {
             self.too_old.extend(offered.iter().max());
         }
     }
@@ -158,6 +195,12 @@ impl Evidence {
         if let Some(reason) = self.refused.get(&version) {
             return Settled::Refused(reason.clone());
         }
+        if let Some(reason) = self.failed.get(&version) {
+            return match self.accepted.keys().next().or(self.shown.as_ref()) {
+                Some(_) => Settled::Refused(reason.clone()),
+                None => Settled::Open(format!("{reason}, and no version is accepted")),
+            };
+        }
         // Alert 70 means "only versions above yours", which is believed of a server that has
         // shown one, and of the last version only: some send it for want of the very version,
         // and have a lower one.
@@ -174,6 +217,9 @@ impl Evidence {
         }
         if let Some((connection, how)) = self.dropped.get(&version) {
             return match self.accepted.keys().next() {
+                Some(_) if !self.takes_extensions => Settled::Open(format!(
+                    "{how}, and only the hello of SSLv3, which has no extensions, was answered"
+                )),
                 Some(other) if *connection < self.last_answered => Settled::Refused(format!(
                     "its hello was answered with: {how}; {other} is accepted, and the server \
                      answered again afterwards"

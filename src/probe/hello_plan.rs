@@ -2,11 +2,12 @@
 //! between connections; pure.
 
 use crate::observation::versions::{Settled, is_drop, settle};
-use crate::observation::{Connection, HelloAnswer, StreamEnd, TlsVersion};
+use crate::observation::{Connection, HelloAnswer, HelloConnection, StreamEnd, TlsVersion};
 use crate::probe::client_hello::Offer;
 
-/// Connections that settle TLS: the full handshake and the hellos after it.
-const MAX_TLS_CONNECTIONS: usize = 5;
+/// Connections that settle TLS: the full handshake and the hellos after it. A hello for 1.3 and 1.2,
+/// one for each version and one that shows whether the server still answers.
+const MAX_TLS_CONNECTIONS: usize = 8;
 
 /// Which hello to send next; `None` when all is settled, was asked, or the bound is reached.
 ///
@@ -31,7 +32,7 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
         .filter(|version| matches!(settled.get(version), Some(Settled::Accepted(_))))
         // At 1.2 and below the answer shows the chain too.
         .min_by_key(|version| (*version == TlsVersion::Tls13, std::cmp::Reverse(*version)));
-    if left == 0 || (accepted.is_none() && hellos >= 2 && mute(connections)) {
+    if left == 0 || (accepted.is_none() && hellos >= endurance(connections) && mute(connections)) {
         return None;
     }
     let both = open(TlsVersion::Tls13) && open(TlsVersion::Tls12);
@@ -41,11 +42,12 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
     // Where 1.2 is spoken and no chain was seen, its hello shows it without a key of ours.
     let chain_missing = matches!(settled.get(&TlsVersion::Tls12), Some(Settled::Accepted(_)))
         && !connections.iter().any(shows_chain);
-    let last = left == 1 && open(TlsVersion::Tls12);
+    // What lists 1.3 was refused: first see whether it is anything but that.
+    let without_list = open(TlsVersion::Tls12) && accepted.is_none();
     let next = [
         (both, Offer::Tls13And12),
-        (last, Offer::Only(TlsVersion::Tls12)),
         (open(TlsVersion::Tls13), Offer::Only(TlsVersion::Tls13)),
+        (without_list, Offer::Only(TlsVersion::Tls12)),
         (bound && old, Offer::BelowTls12),
         (open(TlsVersion::Tls11), Offer::Only(TlsVersion::Tls11)),
         (open(TlsVersion::Tls10), Offer::Only(TlsVersion::Tls10)),
@@ -53,18 +55,15 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
         (open(TlsVersion::Tls12) || chain_missing, Offer::Only(TlsVersion::Tls12)),
     ]
     .into_iter()
-    .find(|(wanted, offer)| *wanted && times(*offer) == 0 && !dropped_within(connections, *offer))
+    .find(|(wanted, offer)| {
+        // 1.2 may have been dropped for being listed with 1.3.
+        let alone = accepted.is_some() || times(Offer::Only(TlsVersion::Tls11)) > 0;
+        let again = *offer == Offer::Only(TlsVersion::Tls12) && alone;
+        *wanted && times(*offer) == 0 && (again || !dropped_within(connections, *offer))
+    })
     .map(|(_, offer)| offer);
     let control = accepted.map(Offer::Only).filter(|_| unconfirmed_drop(connections));
-    match (next, control) {
-        // The last connection is worth more as the proof that earlier closes were refusals.
-        (Some(next), Some(control)) if left == 1 && next != Offer::Only(TlsVersion::Tls12) => {
-            Some(control)
-        }
-        (Some(next), _) => Some(next),
-        (None, Some(control)) if times(control) <= 1 => Some(control),
-        (None, _) => None,
-    }
+    next.or(control.filter(|control| times(*control) <= 1))
 }
 
 fn shows_chain(connection: &Connection) -> bool {
@@ -79,20 +78,35 @@ fn shows_chain(connection: &Connection) -> bool {
 }
 
 /// The versions of this offer were already asked together with others, and dropped without a
-/// word: what settles them is whether the server still answers, not the same question again.
+/// word: what settles them is whether the server still answers, not the same question again. Nor is
+/// it worth another wait where a hello with 1.3 met silence, as long as older ones were not asked.
 fn dropped_within(connections: &[Connection], offer: Offer) -> bool {
     let versions = offer.versions();
     connections.iter().any(|connection| match connection {
         Connection::Hello(hello) => {
             hello.offered.len() > versions.len()
-                && is_drop(&hello.answer)
+                && (is_drop(&hello.answer) || is_silence(hello))
                 && versions.iter().all(|version| hello.offered.contains(version))
         }
         _ => false,
     })
 }
 
-/// Two hellos into a port that answered neither them nor the handshake: it does not speak TLS.
+fn is_silence(hello: &HelloConnection) -> bool {
+    hello.offered.contains(&TlsVersion::Tls13)
+        && matches!(hello.answer, HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { .. } })
+}
+
+/// Hellos without an answer after which there will be none; silence costs more time than a close.
+fn endurance(connections: &[Connection]) -> usize {
+    let silent = connections.iter().any(|connection| match connection {
+        Connection::Hello(hello) => is_silence(hello),
+        _ => false,
+    });
+    if silent { 2 } else { 3 }
+}
+
+/// A port that answered neither the hellos nor the handshake: it does not speak TLS.
 fn mute(connections: &[Connection]) -> bool {
     !connections.iter().any(|connection| match connection {
         Connection::Hello(hello) => !matches!(hello.answer, HelloAnswer::NoAnswer { .. }),

@@ -12,7 +12,8 @@ use crate::observation::{Connection, SuiteRun, TlsVersion};
 
 pub(super) mod every;
 
-/// Connections that settle the classes. With the five for versions that makes twelve.
+/// Connections that settle the classes. With the eight for versions that makes fifteen, of which most
+/// servers need three to ten.
 pub(super) const MAX_CLASS_CONNECTIONS: usize = 7;
 
 /// Suites to ask for at one version.

@@ -9,7 +9,7 @@ set -euo pipefail
 # program → package
 declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
-  [sshd]=openssh-server [openssl]=openssl [python3]=python3 [java]=default-jdk-headless
+  [sshd]=openssh-server [openssl]=openssl [stunnel]=stunnel4 [python3]=python3 [java]=default-jdk-headless
   [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket

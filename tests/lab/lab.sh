@@ -10,7 +10,7 @@ set -euo pipefail
 
 # A server kind is a file that defines KIND_certificates and KIND_start, and KIND_clean where the state
 # lies outside the lab's own directories. The order is that of starting.
-SERVER_KINDS=(authz dockerd settings podman java nginx haproxy openssl misc)
+SERVER_KINDS=(authz dockerd settings podman java nginx haproxy openssl stunnel gate misc)
 for kind in "${SERVER_KINDS[@]}"; do
   # shellcheck source=/dev/null
   . "$LAB/servers/$kind.sh"
@@ -32,7 +32,7 @@ is_up() {
 up() {
   if is_up; then return; fi
   local missing=() program kind
-  for program in dockerd podman nginx haproxy sshd openssl python3 java curl rootlesskit newuidmap; do
+  for program in dockerd podman nginx haproxy sshd openssl stunnel python3 java curl rootlesskit newuidmap; do
     command -v "$program" >/dev/null || missing+=("$program")
   done
   id "$LAB_USER" >/dev/null 2>&1 || missing+=("the user $LAB_USER")

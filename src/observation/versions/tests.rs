@@ -89,15 +89,41 @@ fn alert_70_settles_what_was_offered_and_below_1_0_the_rest() {
         handshake(None, Some(StreamEnd::Alert { level: 2, description: 70 })),
         hello(&[Tls10], alert(70)),
     ];
-    assert_eq!(summary(&connections), "?r?rr", "no higher version was seen");
+    assert_eq!(summary(&connections), "?r??r", "no higher version was seen");
 }
 
 #[test]
 fn an_alert_to_two_versions_for_another_reason_settles_neither() {
     let connections = [hello(&[Tls13, Tls12], alert(40))];
     assert_eq!(summary(&connections), "?????");
-    let connections = [hello(&[Tls13, Tls12], alert(40)), hello(&[Tls12], alert(40))];
-    assert_eq!(summary(&connections), "???r?");
+    let mut connections = vec![hello(&[Tls13, Tls12], alert(40)), hello(&[Tls12], alert(40))];
+    assert_eq!(summary(&connections), "?????", "it may want other suites, or a name");
+    connections.push(hello(&[Tls11], server_hello(0x0302, false)));
+    assert_eq!(summary(&connections), "??ar?");
+}
+
+#[test]
+fn a_refusal_of_what_lists_1_3_says_nothing_of_1_2() {
+    let end = StreamEnd::Alert { level: 2, description: 70 };
+    let mut connections = vec![handshake(None, Some(end))];
+    assert_eq!(summary(&connections), "????r");
+    connections.push(hello(&[Tls12], server_hello(0x0303, false)));
+    assert_eq!(summary(&connections), "???ar");
+
+    let dropped = HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } };
+    let mut connections =
+        vec![hello(&[Tls13, Tls12], dropped), hello(&[Tls11], server_hello(0x0302, false))];
+    assert_eq!(summary(&connections), "??a?r");
+    connections.push(hello(&[Tls12], server_hello(0x0303, false)));
+    assert_eq!(summary(&connections), "??aar");
+}
+
+#[test]
+fn a_choice_above_the_offer_refuses_the_offer() {
+    assert_eq!(summary(&[hello(&[Tls10], server_hello(0x0303, false))]), "?r?a?");
+    // A list is offered as 1.2 to servers that do not read it.
+    let listed = hello(&[Tls11, Tls10, Ssl3], server_hello(0x0303, false));
+    assert_eq!(summary(&[listed]), "???a?");
 }
 
 #[test]
@@ -109,6 +135,10 @@ fn a_lower_choice_refuses_all_between() {
 fn the_sentinel_keeps_1_3_open() {
     let connections = [hello(&[Tls13, Tls12], server_hello(0x0303, true))];
     assert_eq!(summary(&connections), "???a?");
+    let objection = StreamEnd::Incompatible { reason: "attempted downgrade".into() };
+    assert_eq!(summary(&[handshake(Some(Tls12), Some(objection))]), "???a?");
+    let refusal = StreamEnd::Alert { level: 2, description: 42 };
+    assert_eq!(summary(&[handshake(Some(Tls12), Some(refusal))]), "???ar");
 }
 
 #[test]
@@ -123,6 +153,16 @@ fn a_dropped_hello_is_a_refusal_only_from_a_server_that_answers_afterwards() {
         connections.push(hello(&[Tls12], server_hello(0x0303, false)));
         assert_eq!(summary(&connections), "?r?ar");
     }
+}
+
+#[test]
+fn what_drops_every_extension_may_have_more_than_ssl3() {
+    let closed = || HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } };
+    let mut connections =
+        vec![hello(&[Tls10], closed()), hello(&[Ssl3], server_hello(0x0300, false))];
+    assert_eq!(summary(&connections), "a????");
+    connections.push(hello(&[Tls11], alert(70)));
+    assert_eq!(summary(&connections), "arr??");
 }
 
 #[test]

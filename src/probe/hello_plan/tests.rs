@@ -1,14 +1,12 @@
 //! Servers as tables of what they have, asked until nothing is worth asking.
 
 use super::*;
-use crate::observation::{
-    HelloConnection, KeyPossession, Negotiated, ServerHelloFlight, TlsConnection,
-};
+use crate::observation::{KeyPossession, Negotiated, ServerHelloFlight, TlsConnection};
 
 use TlsVersion::{Ssl3, Tls10, Tls11, Tls12, Tls13};
 
 /// How a server turns a hello down.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Refusal {
     Alert(u8),
     Close,
@@ -21,6 +19,8 @@ struct Server {
     handshake: Option<TlsVersion>,
     /// After this many connections it drops everything, as one that limits their rate.
     patience: usize,
+    /// A hello that lists TLS 1.3 is refused for that alone.
+    intolerant: bool,
 }
 
 const fn server(has: &'static [TlsVersion], refusal: Refusal) -> Server {
@@ -29,7 +29,7 @@ const fn server(has: &'static [TlsVersion], refusal: Refusal) -> Server {
         [.., Tls12] => Some(Tls12),
         _ => None,
     };
-    Server { has, refusal, handshake, patience: usize::MAX }
+    Server { has, refusal, handshake, patience: usize::MAX, intolerant: false }
 }
 
 impl Server {
@@ -45,7 +45,8 @@ impl Server {
             Offer::BelowTls12 => Tls12,
             _ => *offered.iter().max().unwrap(),
         };
-        let common = self.has.iter().rev().find(|version| match listed {
+        let tolerated = !(self.intolerant && offered.contains(&Tls13));
+        let common = self.has.iter().rev().filter(|_| tolerated).find(|version| match listed {
             true => offered.contains(version),
             false => **version <= highest,
         });
@@ -136,6 +137,27 @@ fn a_library_that_fails_is_no_refusal() {
 }
 
 #[test]
+fn a_server_that_cannot_bear_1_3_is_asked_without_it() {
+    use Refusal::{Alert, Close};
+    for (refusal, connections) in [(Alert(70), 5), (Alert(40), 7), (Close, 7)] {
+        for (has, versions) in
+            [(&[Tls10, Tls11, Tls12][..], "raaar"), (&[Tls12], "rrrar"), (&[Tls10], "rarrr")]
+        {
+            let intolerant = Server { handshake: None, intolerant: true, ..server(has, refusal) };
+            let (cost, seen) = intolerant.asked();
+            assert_eq!(seen, versions, "{refusal:?} {has:?}");
+            assert!(cost <= connections, "{refusal:?} {has:?}: {cost} connections");
+        }
+    }
+}
+
+#[test]
+fn a_server_without_our_suites_refuses_no_version() {
+    let anonymous = server(&[], Refusal::Alert(40));
+    assert_eq!(anonymous.asked(), (7, "?????".to_owned()));
+}
+
+#[test]
 fn a_server_that_has_had_enough_of_us_refuses_nothing() {
     let all = &[Tls10, Tls11, Tls12, Tls13];
     let limited = Server { patience: 1, ..server(all, Refusal::Alert(70)) };
@@ -147,5 +169,5 @@ fn a_server_that_has_had_enough_of_us_refuses_nothing() {
 #[test]
 fn a_mute_port_is_not_asked_five_times() {
     let mute = Server { patience: 0, ..server(&[], Refusal::Close) };
-    assert_eq!(mute.asked(), (3, "?????".to_owned()));
+    assert_eq!(mute.asked(), (4, "?????".to_owned()));
 }
