@@ -12,8 +12,7 @@ use crate::observation::{Connection, SuiteRun, TlsVersion};
 
 pub(super) mod every;
 
-/// Connections that settle the classes. With the eight for versions that makes fifteen, of which most
-/// servers need three to ten.
+/// Connections that settle the classes. With the eight for versions that makes fifteen.
 pub(super) const MAX_CLASS_CONNECTIONS: usize = 7;
 
 /// Suites to ask for at one version.

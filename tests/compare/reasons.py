@@ -22,8 +22,13 @@ REASONS = [
     ("docksweep", "alert-40 without a name", "", "undetermined", NAMELESS),
     ("docksweep", "close on any extension", "", "undetermined",
      "the library's hello and three small ones were closed on without a word, and it asks no fourth of such a port"),
-    ("docksweep", "^OpenSSL (anonymous|suites without|a shared key)", "", "undetermined",
-     "its hellos for versions offer no such suites; alert 40 to each is no refusal where no version is accepted"),
+    ("docksweep", "^OpenSSL a shared key", "", "undetermined",
+     "a stranger has no such key and offers none; alert 40 is no refusal where no version is accepted"),
+    ("docksweep", "^OpenSSL (anonymous|suites without)", "", "undetermined",
+     "hellos for versions offer no such suites; they are asked for in the newest version alone, and alert 40 to the "
+     "hello of an older one may be about them"),
+    ("docksweep", "a ServerHello of 1.2", "SSLv3", "undetermined",
+     "each hello waits for the rest of the flight, and the ten seconds for an endpoint end before this one is sent"),
     # The referee asks once and knows neither names nor limits.
     ("bytes", "no name sent", "", "refused", NO_NAME),
     ("bytes", "docker.test sent", "SSLv3", "refused", "alert 112"),
@@ -60,7 +65,7 @@ REASONS = [
     # sslscan
     ("sslscan", "^tlslite-ng|one byte a record, SSLv3", "", "refused", ADDRESS_AS_NAME),
     ("sslscan", "^wolfSSL", "", "refused",
-     LONG_LIST + ". wolfSSL closes (alert 0) on more than 150 suites, and answers the same hello with 150"),
+     LONG_LIST + ". wolfSSL answers a hello with suites up to 408 bytes, and alert 0 (15 03 03 00 02 01 00) to the same with more, of 488"),
     ("sslscan", "^Botan 2", "", "refused",
      "sends the address as server name, and takes Botan's warning about that (15 03 03 00 02 01 70) for a refusal; "
      "the ServerHello follows it"),

@@ -14,7 +14,7 @@ import wire
 from servers import VERSIONS
 
 PARALLEL = 8
-SECONDS = 120
+SECONDS = 300
 
 
 def docksweep(program, servers, work):

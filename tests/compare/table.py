@@ -163,18 +163,18 @@ def disagreements(rows):
         if not differing:
             yield "None."
             continue
-        yield f"| server | version | {tool} | docksweep | truth | right | the bytes | why |"
-        yield "|---|---|---|---|---|---|---|---|"
+        heads = ["server", "version", *dict.fromkeys([tool, "docksweep"]), "truth", "right", "the bytes", "why"]
+        yield "| " + " | ".join(heads) + " |"
+        yield "|" + "---|" * len(heads)
         for members in together(tool, differing).values():
             first = members[0]
-            right = [name for name in {tool: 0, "docksweep": 0} if kind(first[name], first["truth"]) == "right"]
+            right = [name for name in dict.fromkeys([tool, "docksweep"]) if kind(first[name], first["truth"]) == "right"]
             why = reason_of(tool, first) or reason_of("docksweep", first) or "no reason known"
             yield "| " + " | ".join(
                 [
                     servers_of(members),
                     versions_of(members),
-                    first[tool],
-                    first["docksweep"],
+                    *(first[name] for name in dict.fromkeys([tool, "docksweep"])),
                     first["truth"],
                     " and ".join(right) or "neither",
                     cell(first["shown"]),
