@@ -21,10 +21,8 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
         });
         hellos.count()
     };
-    // Repeated handshakes for a server that closes after each answer settle nothing new.
-    let handshakes = connections.iter().filter(|c| matches!(c, Connection::Tls(_))).count().min(1);
-    let hellos = connections.iter().filter(|c| matches!(c, Connection::Hello(_))).count();
-    let left = MAX_TLS_CONNECTIONS.saturating_sub(handshakes + hellos);
+    let hellos = hellos(connections);
+    let left = MAX_TLS_CONNECTIONS.saturating_sub(spent(connections));
     let settled = settle(connections);
     let open = |version: TlsVersion| matches!(settled.get(&version), Some(Settled::Open(_)));
     let accepted = TlsVersion::ALL
@@ -64,6 +62,17 @@ pub(super) fn next_offer(connections: &[Connection]) -> Option<Offer> {
     .map(|(_, offer)| offer);
     let control = accepted.map(Offer::Only).filter(|_| unconfirmed_drop(connections));
     next.or(control.filter(|control| times(*control) <= 1))
+}
+
+/// How many connections went into the versions. Repeated handshakes for a server that closes after
+/// each answer settle nothing new, and count once.
+pub(super) fn spent(connections: &[Connection]) -> usize {
+    let handshakes = connections.iter().filter(|c| matches!(c, Connection::Tls(_))).count().min(1);
+    handshakes + hellos(connections)
+}
+
+fn hellos(connections: &[Connection]) -> usize {
+    connections.iter().filter(|c| matches!(c, Connection::Hello(_))).count()
 }
 
 fn shows_chain(connection: &Connection) -> bool {

@@ -12,7 +12,7 @@ use super::certificate_store::CertificateStore;
 use super::client_hello::{self, ClientHello};
 use super::handshake;
 use super::stream::Dialer;
-use super::suite_plan::{self, MAX_CLASS_CONNECTIONS, SuiteOffer, Until, every};
+use super::suite_plan::{self, SuiteOffer, Until, every};
 use crate::observation::{
     Connection, HelloAnswer, SuiteEnd, SuiteObservation, SuiteRun, SuitesAsked, TlsVersion,
 };
@@ -55,7 +55,7 @@ pub(super) async fn ask(
             runs.extend(round(asker, offers, &left).await);
         }
     }
-    let left = Arc::new(AtomicUsize::new(MAX_CLASS_CONNECTIONS));
+    let left = Arc::new(AtomicUsize::new(suite_plan::budget(connections)));
     let before = runs.len();
     while Instant::now() < asker.deadline {
         let offers = suite_plan::next_offers(connections, &runs, before);

@@ -9,11 +9,19 @@ use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::suites::{ClassSettled, SuiteEvidence, is_confirmed, is_drop, remaining};
 use crate::observation::versions::Settled;
 use crate::observation::{Connection, SuiteRun, TlsVersion};
+use crate::probe::hello_plan;
 
 pub(super) mod every;
 
-/// Connections that settle the classes. With the eight for versions that makes fifteen.
-pub(super) const MAX_CLASS_CONNECTIONS: usize = 7;
+/// Connections that settle the classes, where the versions leave as many of those of an endpoint.
+const MAX_CLASS_CONNECTIONS: usize = 7;
+/// For versions and classes together.
+const MAX_CONNECTIONS: usize = 12;
+
+/// How many connections may settle the classes.
+pub(super) fn budget(connections: &[Connection]) -> usize {
+    MAX_CONNECTIONS.saturating_sub(hello_plan::spent(connections)).min(MAX_CLASS_CONNECTIONS)
+}
 
 /// Suites to ask for at one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +63,7 @@ pub(super) fn next_offers(
         .collect();
     let for_classes = runs.get(elsewhere..).unwrap_or_default();
     let spent: usize = for_classes.iter().map(SuiteRun::connections).sum();
-    let left = MAX_CLASS_CONNECTIONS.saturating_sub(spent);
+    let left = budget(connections).saturating_sub(spent);
     let telling = evidence.telling_versions();
 
     let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));

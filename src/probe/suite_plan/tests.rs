@@ -123,7 +123,7 @@ impl Server {
             rounds += 1;
         }
         let spent: usize = runs.iter().map(SuiteRun::connections).sum();
-        assert!(spent <= MAX_CLASS_CONNECTIONS, "the bound is not kept: {spent}");
+        assert!(spent <= budget(&connections), "the bound is not kept: {spent}");
         let evidence = SuiteEvidence::new(&connections, &runs);
         let class = |class| match evidence.class(class) {
             ClassSettled::Accepted(_) => 'a',
