@@ -168,14 +168,16 @@ const NAMED: usize = 20;
 /// `shards 3, 7-9 of 16 are missing`.
 fn missing(shards: &BTreeMap<ShardOrder, &Part>) -> Option<String> {
     let count = shards.first_key_value()?.0.count;
-    let present = shards.keys().map(|shard| shard.number);
     let mut gaps = Vec::new();
-    let mut next = 1;
-    for number in present.chain([count.saturating_add(1)]) {
-        if next < number {
-            gaps.push((next, number - 1));
+    let mut covered = 0;
+    for number in shards.keys().map(|shard| shard.number) {
+        if covered + 1 < number {
+            gaps.push((covered + 1, number - 1));
         }
-        next = number.saturating_add(1);
+        covered = number;
+    }
+    if covered < count {
+        gaps.push((covered + 1, count));
     }
     let (first, last) = *gaps.first()?;
     if gaps.len() == 1 && first == last {
