@@ -10,6 +10,7 @@ use crate::finding::Severity;
 use crate::probe::docker_api::Depth;
 use crate::report::Format;
 use crate::target::Ports;
+use crate::target::order::Shard;
 
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
@@ -26,6 +27,9 @@ pub enum Command {
     Scan(Box<ScanArgs>),
     /// Judge a stored JSON report again, offline, with today's rules and date.
     Report(ReportArgs),
+    /// Join stored JSON reports, of shards or of different ranges, and judge what spans them.
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
     /// Show what engine versions are judged by, and of which day it is, or add to it.
     Advisories(AdvisoriesArgs),
     /// List the rules, or explain one.
@@ -109,6 +113,11 @@ pub struct ScanArgs {
     /// Order of the sweep [default: random; the report names it]
     #[arg(long, value_name = "N", help_heading = "Sweep")]
     pub seed: Option<u64>,
+
+    /// Scan one of M disjoint parts, N of 1 to M; all take the same targets, ports and seed, and
+    /// docksweep merge joins their reports
+    #[arg(long, value_name = "N/M", requires = "seed", help_heading = "Sweep")]
+    pub shard: Option<Shard>,
 
     /// Send from this address
     #[arg(long, value_name = "IP", help_heading = "Sweep")]
@@ -247,6 +256,31 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
 
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+}
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  docksweep merge part-*.json -o all.json      the shards of one scan
+  docksweep merge paris.json oslo.json         or scans of different ranges
+
+Where an endpoint is in several reports, what was seen last is kept. Shards that are missing are
+named; the report is then partial, and the exit code 11.";
+
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Reports that `scan -o FILE.json` wrote
+    #[arg(value_name = "FILE.json", required = true)]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub judging: JudgingArgs,
+}
+
+/// How stored facts are judged, and where the report goes.
+#[derive(Debug, Args)]
+pub struct JudgingArgs {
     /// Judge versions by what was imported to FILE, too [default: where `docksweep advisories
     /// import` keeps it]
     #[arg(long, value_name = "FILE")]

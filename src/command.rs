@@ -11,6 +11,8 @@ use crate::exit_code::ExitCode;
 use crate::sanitize;
 
 mod advisories;
+mod judging;
+mod merge;
 mod report;
 mod rules;
 mod scan;
@@ -31,6 +33,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Scan(args) => scan::run(*args),
         Command::Report(args) => report::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Advisories(args) => advisories::run(args),
         Command::Rules(args) => rules::run(&args),
     }

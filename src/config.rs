@@ -182,7 +182,7 @@ impl Config {
                 timeout: args.timeout,
                 retries: args.retries,
                 seed: args.seed.unwrap_or_else(random_seed),
-                shard: Shard::WHOLE,
+                shard: args.shard.unwrap_or(Shard::WHOLE),
                 source_ip: args.source_ip,
                 interface: args.interface.clone(),
             },

@@ -15,6 +15,7 @@ mod cli;
 mod hostile;
 mod hostile_engine;
 mod imports;
+mod merge;
 mod mutual_tls;
 mod recorded;
 mod rejudge;

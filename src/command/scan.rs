@@ -22,6 +22,7 @@ use crate::resolve::{Resolved, resolve};
 use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
 use crate::sweep::{Rate, SweepConfig, limits};
+use crate::target::order::Shard;
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 use crate::trust::Anchors;
 
@@ -79,7 +80,8 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
 
     let had_readers = !reporters.is_empty();
     let progress = Arc::new(Progress::default());
-    let display = config.progress.then(|| Display::start(Arc::clone(&progress), targets.len()));
+    let share = config.sweep.shard.share(targets.len());
+    let display = config.progress.then(|| Display::start(Arc::clone(&progress), share));
     let scan_config = ScanConfig {
         targets: Arc::clone(&targets),
         sweep: config.sweep,
@@ -193,8 +195,16 @@ fn head(
     sweep: &SweepConfig,
     started_at: Timestamp,
 ) -> v1::Scan {
+    let shard = (sweep.shard != Shard::WHOLE).then_some(sweep.shard);
+    // The shards of a scan may well start in the same second.
+    let part = shard.map(|shard| format!("-{}of{}", shard.number(), shard.count()));
     v1::Scan {
-        id: format!("{}-{:013x}", started_at.strftime("%Y%m%dT%H%M%SZ"), sweep.seed),
+        id: format!(
+            "{}-{:013x}{}",
+            started_at.strftime("%Y%m%dT%H%M%SZ"),
+            sweep.seed,
+            part.unwrap_or_default()
+        ),
         started_at,
         finished_at: started_at,
         command: std::env::args().collect::<Vec<_>>().join(" "),
@@ -204,7 +214,7 @@ fn head(
         ports: Vec::new(),
         engine: v1::Engine::Connect,
         seed: Some(sweep.seed),
-        shard: None,
+        shard: shard.map(|shard| shard.to_string()),
         addresses: targets.addresses(),
         counts: v1::Counts::default(),
         complete: false,
@@ -286,6 +296,10 @@ fn dry_run(config: Config) -> Result<ExitCode, Failure> {
             writeln!(out, "{}{port} (a name: it is resolved when the scan starts)", named.name)?;
         }
         writeln!(out, "{} addresses, {} probes", targets.addresses(), targets.len())?;
+        if config.sweep.shard != Shard::WHOLE {
+            let shard = config.sweep.shard;
+            writeln!(out, "shard {shard}: {} of these probes", shard.share(targets.len()))?;
+        }
         for note in targets.notes() {
             writeln!(out, "note: {note}")?;
         }

@@ -159,6 +159,21 @@ pub struct Counts {
     pub not_probed: u64,
 }
 
+impl Counts {
+    /// Those of both.
+    #[must_use]
+    pub const fn plus(self, other: &Self) -> Self {
+        Self {
+            sent: self.sent.saturating_add(other.sent),
+            open: self.open.saturating_add(other.open),
+            closed: self.closed.saturating_add(other.closed),
+            unreachable: self.unreachable.saturating_add(other.unreachable),
+            silent: self.silent.saturating_add(other.silent),
+            not_probed: self.not_probed.saturating_add(other.not_probed),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unresolved {
     pub name: String,

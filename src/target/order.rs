@@ -1,6 +1,10 @@
 //! The order in which probes go out: a seeded permutation, so that no subnet gets a burst.
 
+use std::fmt;
 use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 /// A bijection on `0..len` computed a value at a time, in constant memory.
 ///
@@ -85,6 +89,16 @@ impl Shard {
         (index < count.get()).then_some(Self { index, count })
     }
 
+    /// How many shards make the whole.
+    pub const fn count(self) -> u64 {
+        self.count.get()
+    }
+
+    /// Which of them this is, counted from 1.
+    pub const fn number(self) -> u64 {
+        self.index.saturating_add(1)
+    }
+
     /// How many of `total` positions fall to this shard.
     pub const fn share(self, total: u64) -> u64 {
         total.saturating_sub(self.index).div_ceil(self.count.get())
@@ -93,6 +107,33 @@ impl Shard {
     /// The position of its `nth` member, counted from 0.
     pub const fn position(self, nth: u64) -> u64 {
         nth.wrapping_mul(self.count.get()).wrapping_add(self.index)
+    }
+}
+
+impl fmt::Display for Shard {
+    /// `3/16`, counted from 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number(), self.count)
+    }
+}
+
+/// What is no shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not a shard such as 3/16, the third of sixteen")]
+pub struct ShardError;
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let (number, count) = text.split_once('/').ok_or(ShardError)?;
+        if !digits(number) || !digits(count) {
+            return Err(ShardError);
+        }
+        let number: u64 = number.parse().map_err(|_| ShardError)?;
+        let count = count.parse().map_err(|_| ShardError)?;
+        number.checked_sub(1).and_then(|index| Self::new(index, count)).ok_or(ShardError)
     }
 }
 
@@ -176,6 +217,18 @@ mod tests {
             let adjacent = values.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
             assert!(adjacent < 16, "seed {seed}: {adjacent} adjacent pairs");
         }
+    }
+
+    #[test]
+    fn shards_are_written_from_1() {
+        for text in ["1/1", "1/16", "16/16", "18446744073709551615/18446744073709551615"] {
+            assert_eq!(text.parse::<Shard>().unwrap().to_string(), text);
+        }
+        let wrong = ["", "/", "3", "0/4", "5/4", "1/0", "-1/4", "+1/4", "1/4/4", " 1/4", "1/4x"];
+        for text in wrong {
+            assert_eq!(text.parse::<Shard>(), Err(ShardError), "{text}");
+        }
+        assert_eq!("1/1".parse(), Ok(Shard::WHOLE));
     }
 
     proptest! {

@@ -1,0 +1,135 @@
+//! Stored facts judged anew, one endpoint at a time: shared by `report` and `merge`.
+
+use jiff::Timestamp;
+
+use crate::advisories::Advisories;
+use crate::certificate::key::known::KnownKeys;
+use crate::cli::JudgingArgs;
+use crate::command::Failure;
+use crate::command::advisories::{self, Known};
+use crate::command::scan::{TRUST_NOTE, exit_code, rules_version, trust_note};
+use crate::config;
+use crate::exit_code::ExitCode;
+use crate::finding::Severity;
+use crate::observation::Observation;
+use crate::report::v1::{self, Report, Summary};
+use crate::report::{Destination, Format, ReportError, Reporters, TextOptions};
+use crate::rules::Basis;
+use crate::rules::fleet::Fleet;
+use crate::scan;
+use crate::trust::Anchors;
+
+/// By what is judged, and where the report goes.
+pub(super) struct Judging {
+    known: Known,
+    anchors: Option<Anchors>,
+    known_keys: KnownKeys,
+    outputs: Vec<(Destination, Format)>,
+    text: TextOptions,
+    fail_on: Option<Severity>,
+}
+
+impl Judging {
+    pub(super) fn new(args: &JudgingArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            outputs: config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?,
+            text: config::text_options(args.color, args.severity),
+            known: advisories::load(args.advisories.as_deref())?,
+            anchors: config::anchors(&args.trust).map_err(config::ConfigError::from)?,
+            known_keys: config::known_keys(&args.key_blocklists)?,
+            fail_on: args.fail_on,
+        })
+    }
+
+    /// Replaces the notes on what an earlier judgement went by. `how` says what was done, as in
+    /// `judged again`.
+    pub(super) fn note(&self, scan: &mut v1::Scan, how: &str) {
+        let tool = self.tool();
+        scan.notes.retain(|note| !advisories::is_note(note) && !note.starts_with(TRUST_NOTE));
+        scan.notes.push(format!(
+            "{how} by {} {} on {}, from what was seen then",
+            tool.name,
+            tool.version,
+            Timestamp::now().strftime("%Y-%m-%d")
+        ));
+        scan.notes.extend(self.known.notes(Timestamp::now()));
+        scan.notes.extend(self.anchors.as_ref().map(trust_note));
+    }
+
+    /// Opens the outputs. `scan` is as for [`crate::report::Reporter::begin`].
+    pub(super) fn begin(&self, scan: &v1::Scan) -> Result<Judged<'_>, Failure> {
+        let mut reporters = Reporters::default();
+        for (destination, format) in &self.outputs {
+            let text = match destination {
+                Destination::Stdout => self.text,
+                Destination::File(_) => {
+                    TextOptions { minimum: self.text.minimum, ..TextOptions::default() }
+                }
+            };
+            reporters.add_ordered(destination, *format, text).map_err(|e| Failure::error(&e))?;
+        }
+        let write_error = reporters.begin(&self.tool(), scan).err();
+        Ok(Judged {
+            judging: self,
+            reporters,
+            write_error,
+            summary: Summary::default(),
+            // Only the text needs all endpoints at once, and none of what they were judged by.
+            keeps: self.outputs.iter().any(|(_, format)| *format == Format::Text),
+            kept: Vec::new(),
+            fleet: Fleet::default(),
+        })
+    }
+
+    fn basis(&self) -> Basis<'_> {
+        let advisories: &Advisories = &self.known.advisories;
+        Basis { advisories, anchors: self.anchors.as_ref(), known_keys: &self.known_keys }
+    }
+
+    fn tool(&self) -> v1::Tool {
+        v1::Tool::current(rules_version(), self.known.advisories.date())
+    }
+}
+
+/// What was judged so far.
+pub(super) struct Judged<'a> {
+    judging: &'a Judging,
+    reporters: Reporters,
+    write_error: Option<ReportError>,
+    summary: Summary,
+    keeps: bool,
+    kept: Vec<v1::Endpoint>,
+    fleet: Fleet,
+}
+
+impl Judged<'_> {
+    /// Endpoints come by address and port.
+    pub(super) fn add(&mut self, observation: Observation) {
+        let (mut endpoint, keys) = scan::judge_for_fleet(observation, self.judging.basis());
+        self.fleet.add(keys);
+        self.summary.add(&endpoint);
+        if let Err(error) = self.reporters.endpoint(&endpoint) {
+            self.write_error.get_or_insert(error);
+        }
+        if self.keeps {
+            endpoint.observation.connections = Vec::new();
+            endpoint.observation.certificates = Vec::new();
+            self.kept.push(endpoint);
+        }
+    }
+
+    /// Judges what spans the endpoints, and commits the outputs.
+    pub(super) fn finish(self, scan: v1::Scan) -> Result<ExitCode, Failure> {
+        let Self { judging, reporters, write_error, mut summary, kept, fleet, .. } = self;
+        let fleet_findings: Vec<v1::FleetFinding> =
+            fleet.judge().iter().map(v1::FleetFinding::from).collect();
+        fleet_findings.iter().for_each(|found| summary.add_fleet(found));
+        let (schema, tool) = (v1::Schema::V1, judging.tool());
+        let report = Report { schema, tool, scan, summary, fleet_findings, endpoints: kept };
+        let written = reporters.finish(&report).err();
+        if let Some(error) = write_error.or(written) {
+            return Err(Failure::error(&error));
+        }
+        Ok(exit_code(&report, judging.fail_on))
+    }
+}
