@@ -15,7 +15,8 @@ pub enum ExitCode {
     NothingToScan = 3,
     /// A finding at or above `--fail-on`.
     FindingsAtThreshold = 10,
-    /// Cut short by a signal or `--max-duration`; the report is partial. Beats 10.
+    /// Cut short by a signal or `--max-duration`, or shards are missing from a merge; the report is
+    /// partial. Beats 10.
     CutShort = 11,
     /// Another run holds the lock.
     Locked = 12,
