@@ -17,12 +17,14 @@ const LANES: u64 = 11;
 const SHORTEST: Duration = Duration::from_millis(40);
 const LONGEST_PACKET: usize = 2048;
 
+/// Packets, each with the time at which it goes on.
+type Lane = VecDeque<(Instant, Box<[u8]>)>;
+
 fn main() -> io::Result<()> {
     let stdin = io::stdin();
     let device = stdin.as_fd();
     rustix::io::ioctl_fionbio(device, true)?;
-    let mut lanes: Vec<VecDeque<(Instant, Box<[u8]>)>> =
-        (0..LANES).map(|_| VecDeque::new()).collect();
+    let mut lanes: Vec<Lane> = (0..LANES).map(|_| VecDeque::new()).collect();
     let mut next_lane = 0;
     loop {
         read_all(device, &mut lanes, &mut next_lane)?;
@@ -48,11 +50,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-fn read_all(
-    device: BorrowedFd<'_>,
-    lanes: &mut [VecDeque<(Instant, Box<[u8]>)>],
-    next_lane: &mut usize,
-) -> io::Result<()> {
+fn read_all(device: BorrowedFd<'_>, lanes: &mut [Lane], next_lane: &mut usize) -> io::Result<()> {
     let mut buffer = [0; LONGEST_PACKET];
     for _ in 0..256 {
         let length = match rustix::io::read(device, &mut buffer) {

@@ -11,7 +11,6 @@ BED_TARGETS=docksweep-targets
 BED_RANGE=198.18.0.0/16
 BED_SCANNER_IP=198.19.255.1
 BED_ROUTER_IP=198.19.255.2
-BED_FIRST=198.18.0.0
 
 in_scanner() { ip netns exec "$BED_SCANNER" "$@"; }
 in_targets() { ip netns exec "$BED_TARGETS" "$@"; }

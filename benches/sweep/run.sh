@@ -35,16 +35,19 @@ install_sweepers() {
   install_rustscan
 }
 
-# masscan hangs for minutes when nothing arrives any more: its bound is generous.
-masscan_sweep() {
-  timeout 60 masscan "$BED_RANGE" --adapter-ip "$BED_SCANNER_IP" --interface ds-scan --router-mac "$router" "$@"
-}
 zmap_port() {
   zmap -p "$1" -i ds-scan -S "$BED_SCANNER_IP" -G "$router" -b /dev/null -c 3 -r 0 -q --output-module=csv -f saddr,sport \
     --output-fields=saddr,sport -o "$2" "$BED_RANGE"
 }
-export -f masscan_sweep zmap_port
+export -f zmap_port
 export BED_RANGE BED_SCANNER_IP router
+
+# masscan hangs for minutes on an interface where nothing arrives: a datagram each 50 ms keeps it from that.
+heartbeat_on() {
+  in_targets bash -c "while sleep 0.05; do echo >/dev/udp/$BED_SCANNER_IP/9; done" 2>/dev/null &
+  heartbeat=$!
+}
+heartbeat_off() { kill "$heartbeat" 2>/dev/null || true; wait "$heartbeat" 2>/dev/null || true; }
 
 # watched NAME COMMAND...: runs it among the scanners; adds a line of sent.py's to WORK/NAME.sent.
 watched() {
@@ -104,8 +107,10 @@ compare_sweeps_of_the_bed() {
   local round
   for round in $(seq "$RUNS"); do
     watched sweep-docksweep docksweep scan "$BED_RANGE" --engine syn --rate max -q -o "$WORK/docksweep.json"
+    heartbeat_on
     watched sweep-masscan timeout 60 masscan "$BED_RANGE" -p2375,2376 --rate 100000000 --wait 3 \
       --adapter-ip "$BED_SCANNER_IP" --interface ds-scan --router-mac "$router" -oL "$WORK/masscan.list"
+    heartbeat_off
     watched sweep-zmap bash -c "zmap_port 2375 $WORK/zmap.a && zmap_port 2376 $WORK/zmap.b"
     cat "$WORK/zmap.a" "$WORK/zmap.b" >"$WORK/zmap.csv"
   done

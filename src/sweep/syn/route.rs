@@ -1,4 +1,4 @@
-//! By which way packets leave: the kernel's routes and neighbours, as `/proc/net` shows them.
+//! By which way packets leave: the kernel's routes and neighbours, as `/proc` shows them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -81,7 +81,7 @@ impl Ways {
                 if network == loopback { Ipv4Addr::LOCALHOST } else { network.address.into() };
             ways.add(network, here(source(config).unwrap_or(from)));
         }
-        let mut routes = parse_routes(&std::fs::read_to_string("/proc/net/route")?);
+        let mut routes = parse_routes(&std::fs::read_to_string("/proc/thread-self/net/route")?);
         let wanted = config.interface.as_deref();
         routes.retain(|route| wanted.is_none_or(|name| name == route.interface));
         for route in routes.iter().filter(|route| route.network.meets(targets)) {
@@ -239,7 +239,7 @@ fn parse_routes(text: &str) -> Vec<Route> {
 
 /// What the kernel knows of a neighbour.
 fn neighbour(address: Ipv4Addr, interface: &str) -> Option<Mac> {
-    parse_neighbour(&std::fs::read_to_string("/proc/net/arp").ok()?, address, interface)
+    parse_neighbour(&std::fs::read_to_string("/proc/thread-self/net/arp").ok()?, address, interface)
 }
 
 fn parse_neighbour(text: &str, address: Ipv4Addr, interface: &str) -> Option<Mac> {
