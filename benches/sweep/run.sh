@@ -2,7 +2,7 @@
 # run.sh: compares sweeps of a /16 in a network of its own (bed.sh), and prints the tables as Markdown, to stdout and
 # to target/bench-sweep/report.md. A bar that is missed is printed as such and is no failure. Needs root.
 #
-# RUNS says how often each is run, LOSS_RUNS how often under loss.
+# RUNS says how often each is run, LOSS_RUNS how often under loss, COMPARISONS which ones.
 set -euo pipefail
 export LC_ALL=C
 
@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH=$PATH:/usr/sbin:/sbin
 RUNS=${RUNS:-5}
 LOSS_RUNS=${LOSS_RUNS:-10}
+COMPARISONS=${COMPARISONS:-rate sweeps recall}
 TOOLS=target/bench-tools
 WORK=target/bench-sweep
 BUILT=${CARGO_TARGET_DIR:-target}/release
@@ -36,7 +37,7 @@ install_sweepers() {
 }
 
 zmap_port() {
-  zmap -p "$1" -i ds-scan -S "$BED_SCANNER_IP" -G "$router" -b /dev/null -c 3 -r 0 -q --output-module=csv -f saddr,sport \
+  zmap -p "$1" -i ds-scan -S "$BED_SCANNER_IP" -G "$router" -b /dev/null -c 3 -B 10G -q --output-module=csv \
     --output-fields=saddr,sport -o "$2" "$BED_RANGE"
 }
 export -f zmap_port
@@ -56,6 +57,7 @@ watched() {
   in_scanner benches/sweep/sent.py ds-scan "$WORK/sent" "$@" >"$WORK/$name.out" 2>"$WORK/$name.err" || true
   cat "$WORK/sent" >>"$WORK/$name.sent"
 }
+wanted() { [[ " $COMPARISONS " == *" $1 "* ]]; }
 column() { cut -d' ' -f"$2" "$WORK/$1.sent" | median; }
 score() { benches/sweep/score.py "$WORK/truth" "$1" "$2"; }
 
@@ -89,7 +91,7 @@ END
   echo "| docksweep --rate max | $ours | $RUNS |"
   echo "| masscan --rate 100000000 | $theirs | $RUNS |"
   echo
-  bar "$ours >= 1.4 * $theirs" "at least 1.4 times masscan's ($(calc "$ours / $theirs") times)"
+  bar "1.4 * $theirs <= $ours" "at least 1.4 times masscan's ($(calc "$ours / $theirs") times)"
   bar "$worst <= 50000 * 0.1 * 1.05" "--rate 50000: at most 5,250 packets in the worst 100 ms of $RUNS runs ($worst)"
   echo
 }
@@ -189,9 +191,9 @@ router=$(in_targets cat /sys/class/net/ds-target/address)
     "$(masscan --version | grep -oE 'Masscan version [0-9.]+'), zmap $(zmap --version | grep -oE '[0-9.]+' | head -n 1)," \
     "$(nmap --version | grep -oE 'Nmap version [0-9.]+'), $(rustscan_version). $(date -u +%F)."
   echo
-  compare_send_rates
-  compare_sweeps_of_the_bed
-  measure_recall
+  if wanted rate; then compare_send_rates; fi
+  if wanted sweeps; then compare_sweeps_of_the_bed; fi
+  if wanted recall; then measure_recall; fi
 } >"$WORK/report.new"
 mv "$WORK/report.new" "$WORK/report.md"
 cat "$WORK/report.md"
