@@ -38,7 +38,7 @@ install_sweepers() {
 
 zmap_port() {
   zmap -p "$1" -i ds-scan -S "$BED_SCANNER_IP" -G "$router" -b /dev/null -c 3 -B 10G -q --output-module=csv \
-    --output-fields=saddr,sport -o "$2" "$BED_RANGE"
+    --output-fields=saddr,sport --output-filter="success = 1 && repeat = 0" -o "$2" "$BED_RANGE"
 }
 export -f zmap_port
 export BED_RANGE BED_SCANNER_IP router
