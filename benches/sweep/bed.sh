@@ -69,7 +69,8 @@ bed_rules() {
 bed_serve() {
   local state=$1 fleet=$2 hosts=$3
   mkfifo "$state/fleet.stdin"
-  in_targets "$fleet" "$hosts" --over "$BED_RANGE" <"$state/fleet.stdin" >"$state/fleet.out" 2>"$state/fleet.err" &
+  # Not by in_targets: that would be a shell between, and its process the one that is ended.
+  ip netns exec "$BED_TARGETS" "$fleet" "$hosts" --over "$BED_RANGE" <"$state/fleet.stdin" >"$state/fleet.out" 2>"$state/fleet.err" &
   echo $! >"$state/fleet.pid"
   exec 9<>"$state/fleet.stdin"
   until grep -q '^READY$' "$state/fleet.out"; do
@@ -85,7 +86,7 @@ bed_delay() {
   local state=$1 relay=$2
   in_targets ip tuntap add mode tun name ds-delay
   in_targets ip link set ds-delay up txqueuelen 200000
-  in_targets benches/sweep/delay.py ds-delay "$relay" 2>"$state/delay.err" &
+  ip netns exec "$BED_TARGETS" benches/sweep/delay.py ds-delay "$relay" 2>"$state/delay.err" &
   echo $! >"$state/delay.pid"
   in_targets sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.ds-delay.rp_filter=0 \
     net.ipv4.conf.ds-delay.accept_local=1

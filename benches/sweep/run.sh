@@ -45,7 +45,7 @@ export BED_RANGE BED_SCANNER_IP router
 
 # masscan hangs for minutes on an interface where nothing arrives: a datagram each 50 ms keeps it from that.
 heartbeat_on() {
-  in_targets bash -c "while sleep 0.05; do echo >/dev/udp/$BED_SCANNER_IP/9; done" 2>/dev/null &
+  ip netns exec "$BED_TARGETS" bash -c "while sleep 0.05; do echo >/dev/udp/$BED_SCANNER_IP/9; done" 2>/dev/null &
   heartbeat=$!
 }
 heartbeat_off() { kill "$heartbeat" 2>/dev/null || true; wait "$heartbeat" 2>/dev/null || true; }
