@@ -1,7 +1,7 @@
 # Everything a contributor runs. The first two targets are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench compare compose-check lab-install lab-up lab-down schema advisories deny
+.PHONY: help demo test lint bench bench-sweep compare compose-check lab-install lab-up lab-down schema advisories deny
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ lint: ## formatting, clippy with warnings as errors, docs, shell scripts
 
 bench: ## compare with other scanners on this machine; prints the README's tables
 	benches/run.sh
+
+bench-sweep: ## compare sweeps in a network of its own (needs root)
+	benches/sweep/run.sh
 
 compare: ## compare verdicts on TLS versions with other scanners; writes tests/compare/README.md (root)
 	tests/compare/run.sh

@@ -1,8 +1,10 @@
-//! Docker-like endpoints by the thousand, for `benches/run.sh` to scan.
+//! Docker-like endpoints by the thousand, for `benches/run.sh` and `benches/sweep/run.sh` to scan.
 //!
 //!     bench_fleet COUNT [FIRST_ADDRESS]
+//!     bench_fleet COUNT --over NETWORK
 //!
-//! Each has a loopback address of its own from 127.31.0.1 on. Of four in a row two are plain HTTP
+//! Each has a loopback address of its own from 127.31.0.1 or FIRST_ADDRESS on, or they are spread
+//! over NETWORK, which must be this machine's. Of four in a row two are plain HTTP
 //! on 2375, one is TLS on 2376, and one is TLS that demands a client certificate. They answer with
 //! what a real engine answered. Prints the endpoints, one a line, then READY, and serves until its
 //! input ends.
@@ -32,23 +34,44 @@ const PATHS: [(&str, &str); 5] = [
 fn main() -> Result<(), AnyError> {
     let mut arguments = std::env::args().skip(1);
     let count: u32 = arguments.next().ok_or("usage: bench_fleet COUNT [FIRST_ADDRESS]")?.parse()?;
-    let first = match arguments.next() {
-        Some(address) => address.parse()?,
-        None => Ipv4Addr::new(127, 31, 0, 1),
+    let place = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => Place { first: Ipv4Addr::new(127, 31, 0, 1), step: 1 },
+        (Some("--over"), Some(network)) => Place::over(network.parse()?, count),
+        (Some(address), _) => Place { first: address.parse()?, step: 1 },
     };
     allow_many_descriptors()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(start(count, first))?;
+    runtime.block_on(start(count, &place))?;
     println!("READY");
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())
 }
 
-async fn start(count: u32, first: Ipv4Addr) -> Result<(), AnyError> {
+/// Where the endpoints are.
+struct Place {
+    first: Ipv4Addr,
+    step: u32,
+}
+
+impl Place {
+    fn over(network: ipnet::Ipv4Net, count: u32) -> Self {
+        let addresses = u32::MAX >> network.prefix_len();
+        Self {
+            first: Ipv4Addr::from_bits(network.network().to_bits() + 1),
+            step: addresses / count.max(1),
+        }
+    }
+
+    fn of(&self, number: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.first.to_bits() + number * self.step)
+    }
+}
+
+async fn start(count: u32, place: &Place) -> Result<(), AnyError> {
     let answers = Answers::read()?;
     let authority = Authority::new()?;
     for number in 0..count {
-        let address = Ipv4Addr::from_bits(first.to_bits() + number);
+        let address = place.of(number);
         let guard = match number % 4 {
             0 | 1 => None,
             2 => Some(authority.tls(address, false)?),

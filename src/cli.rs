@@ -82,6 +82,11 @@ pub struct ScanArgs {
     #[arg(long, help_heading = "Targets")]
     pub dry_run: bool,
 
+    /// Look for open ports by SYNs alone (needs CAP_NET_RAW) or by connections [auto: by SYNs
+    /// where that is allowed, but on loopback]
+    #[arg(long, value_enum, value_name = "ENGINE", default_value = "auto", help_heading = "Sweep")]
+    pub engine: Engine,
+
     /// Probes a second, or max
     #[arg(long, value_name = "PPS|max", default_value = "10000", help_heading = "Sweep")]
     pub rate: String,
@@ -360,6 +365,13 @@ pub struct ImportArgs {
     /// Where to keep them [default: docksweep/advisories.json in $XDG_DATA_HOME or ~/.local/share]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Auto,
+    Syn,
+    Connect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

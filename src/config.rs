@@ -11,7 +11,7 @@ use clap::ValueEnum as _;
 use thiserror::Error;
 
 use crate::certificate::key::known::{KnownKeys, ListError};
-use crate::cli::{CredentialsFrom, ScanArgs, When};
+use crate::cli::{self, CredentialsFrom, ScanArgs, When};
 use crate::credentials::{Credentials, CredentialsError, Source};
 use crate::finding::Severity;
 use crate::observation::SuitesAsked;
@@ -20,7 +20,7 @@ use crate::probe::stream::Dialer;
 use crate::probe::throwaway::{Throwaway, ThrowawayError};
 use crate::probe::{CONNECTIONS_AT_ONCE, ProbeConfig};
 use crate::report::{Colour, Destination, Format, TextOptions};
-use crate::sweep::{Rate, SweepConfig, limits};
+use crate::sweep::{Engine, EngineChoice, Rate, SweepConfig, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
 use crate::trust::Anchors;
@@ -36,6 +36,8 @@ pub struct Config {
     pub targets: TargetList,
     pub ports: Ports,
     pub described: Described,
+    /// Settled when the targets are known; `sweep.engine` is not, before that.
+    pub engine: EngineChoice,
     pub sweep: SweepConfig,
     pub probe: ProbeConfig,
     pub known_keys: Arc<KnownKeys>,
@@ -172,7 +174,13 @@ impl Config {
             targets,
             ports: args.ports,
             described,
+            engine: match args.engine {
+                cli::Engine::Auto => EngineChoice::Auto,
+                cli::Engine::Syn => EngineChoice::Only(Engine::Syn),
+                cli::Engine::Connect => EngineChoice::Only(Engine::Connect),
+            },
             sweep: SweepConfig {
+                engine: Engine::default(),
                 rate,
                 concurrency: limits::concurrency_that_fits(
                     asked,

@@ -1,4 +1,4 @@
-//! Which of the targets' ports are open: TCP connections by the hundred thousand.
+//! Which of the targets' ports are open: SYNs or TCP connections by the hundred thousand.
 //!
 //! The sweep runs on a thread of its own, without a task or an allocation per probe, and hands
 //! each open port on the moment it is found. Between packet and verdict it keeps one bit a probe.
@@ -21,12 +21,15 @@ pub mod limits;
 
 mod answered;
 mod connect;
+mod engine;
 mod in_flight;
 mod pace;
 mod patience;
 mod socket;
+mod syn;
 mod trouble;
 
+pub use engine::{Engine, EngineChoice};
 pub use pace::Rate;
 
 /// A port that took a connection.
@@ -40,6 +43,7 @@ pub struct OpenPort {
 /// How to sweep.
 #[derive(Clone, Debug)]
 pub struct SweepConfig {
+    pub engine: Engine,
     pub rate: Rate,
     /// The most attempts under way at once; see [`limits::concurrency_that_fits`]. 0 counts as 1.
     pub concurrency: usize,
@@ -60,6 +64,7 @@ pub struct SweepConfig {
 impl Default for SweepConfig {
     fn default() -> Self {
         Self {
+            engine: Engine::default(),
             rate: Rate::Max,
             concurrency: 8192,
             timeout: Duration::from_millis(900),
@@ -73,7 +78,8 @@ impl Default for SweepConfig {
 }
 
 /// What became of the probes. An (address, port) pair is one probe, however often it was sent to;
-/// at the end of a sweep all but `sent` add up to `probes`.
+/// at the end of a sweep all but `sent` and
+/// `duplicates` add up to `probes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The pairs of this sweep's shard.
@@ -89,6 +95,8 @@ pub struct Counts {
     /// Never tried, because this machine could not or the sweep was stopped. While the sweep runs,
     /// only the former.
     pub not_probed: u64,
+    /// Answers beyond the first to a probe; not part of the sum.
+    pub duplicates: u64,
 }
 
 /// The counts of a running sweep, for a progress display to read at any time.
@@ -101,6 +109,7 @@ pub struct SweepProgress {
     unreachable: AtomicU64,
     silent: AtomicU64,
     not_probed: AtomicU64,
+    duplicates: AtomicU64,
     round: AtomicU64,
     round_probes: AtomicU64,
     round_walked: AtomicU64,
@@ -129,6 +138,7 @@ impl SweepProgress {
             unreachable: read(&self.unreachable),
             silent: read(&self.silent),
             not_probed: read(&self.not_probed),
+            duplicates: read(&self.duplicates),
         }
     }
 
@@ -199,6 +209,15 @@ pub enum SweepError {
     Interface { name: String, source: io::Error },
     #[error("cannot wait for connections")]
     Epoll { source: io::Error },
+    #[error(
+        "the SYN engine needs CAP_NET_RAW: sudo setcap cap_net_raw+ep \"$(command -v docksweep)\", or \
+         AmbientCapabilities=CAP_NET_RAW in a systemd unit"
+    )]
+    NotPermitted { source: io::Error },
+    #[error("the SYN engine sends IPv4 only, and IPv6 is asked for: --engine connect takes both")]
+    SynIpv6,
+    #[error("cannot prepare the SYN engine")]
+    PacketSocket { source: io::Error },
     #[error("cannot start the sweep's thread")]
     Thread { source: io::Error },
     #[error("the sweep's thread ended without a result")]
@@ -228,7 +247,10 @@ pub async fn sweep(
     std::thread::Builder::new()
         .name("sweep".to_owned())
         .spawn(move || {
-            let result = connect::run(&targets, &config, &progress, &stop, open);
+            let result = match config.engine {
+                Engine::Connect => connect::run(&targets, &config, &progress, &stop, open),
+                Engine::Syn => syn::run(&targets, &config, &progress, &stop, open),
+            };
             // Nobody waits for it when the future was dropped.
             let _ = done.send(result);
         })

@@ -21,6 +21,7 @@ mod recorded;
 mod rejudge;
 mod replay;
 mod schema;
+mod syn_sweep;
 mod tls_stub;
 mod trust;
 mod truth;

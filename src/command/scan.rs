@@ -21,7 +21,7 @@ use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::resolve::{Resolved, resolve};
 use crate::rules;
 use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
-use crate::sweep::{Rate, SweepConfig, limits};
+use crate::sweep::{Engine, SweepConfig, SweepError, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 use crate::trust::Anchors;
@@ -64,14 +64,17 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
     if targets.is_empty() && stop.reason().is_none() {
         return Err(nothing_to_scan());
     }
+    let engine =
+        config.engine.settle(&targets, &config.sweep).map_err(|error| no_engine(&error))?;
+    let sweep = SweepConfig { engine, ..config.sweep };
     if config.warnings {
-        warn_of(&targets, config.sweep.rate);
+        warn_of(&targets, &sweep);
         known.notes(started_at).iter().for_each(|note| warn(note));
     }
-    let mut report = head(&config.described, &targets, &config.sweep, started_at);
+    let mut report = head(&config.described, &targets, &sweep, started_at);
     report.vantage = v1::Vantage {
         label: config.vantage,
-        source_addresses: source_addresses(config.sweep.source_ip, &targets),
+        source_addresses: source_addresses(sweep.source_ip, &targets),
     };
     report.ports = config.ports.as_slice().to_vec();
     report.unresolved = unresolved;
@@ -84,7 +87,7 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
     let display = config.progress.then(|| Display::start(Arc::clone(&progress), share));
     let scan_config = ScanConfig {
         targets: Arc::clone(&targets),
-        sweep: config.sweep,
+        sweep,
         probe: config.probe,
         known_keys: config.known_keys,
         parallel_endpoints: config.parallel_endpoints,
@@ -176,14 +179,25 @@ async fn resolved(
     Ok((Arc::new(list.into_set(ports)?), unresolved))
 }
 
-fn warn_of(targets: &TargetSet, rate: Rate) {
+/// A wish that cannot be had is a usage error, unlike a machine without sockets.
+fn no_engine(error: &SweepError) -> Failure {
+    match error {
+        SweepError::NotPermitted { .. } | SweepError::SynIpv6 => Failure::usage(error.to_string()),
+        _ => Failure::error(error),
+    }
+}
+
+fn warn_of(targets: &TargetSet, sweep: &SweepConfig) {
     let public = targets.public_ranges();
     if let Some(first) = public.first() {
         let more = public.len() - 1;
         let others = if more > 0 { format!(" and {more} more ranges") } else { String::new() };
         warn(&format!("{first}{others} are public addresses: scan only what is yours"));
     }
-    if let Some(warning) = limits::conntrack_warning(targets, rate) {
+    // SYNs from packet sockets leave no entries in that table.
+    if sweep.engine == Engine::Connect
+        && let Some(warning) = limits::conntrack_warning(targets, sweep.rate)
+    {
         warn(&warning);
     }
 }
@@ -212,7 +226,10 @@ fn head(
         targets: described.targets.clone(),
         excluded: described.excluded.clone(),
         ports: Vec::new(),
-        engine: v1::Engine::Connect,
+        engine: match sweep.engine {
+            Engine::Connect => v1::Engine::Connect,
+            Engine::Syn => v1::Engine::Syn,
+        },
         seed: Some(sweep.seed),
         shard: shard.map(|shard| shard.to_string()),
         addresses: targets.addresses(),
@@ -312,7 +329,8 @@ fn dry_run(config: Config) -> Result<ExitCode, Failure> {
         _ => {}
     }
     if config.warnings {
-        warn_of(&targets, config.sweep.rate);
+        let engine = config.engine.settle(&targets, &config.sweep).unwrap_or_default();
+        warn_of(&targets, &SweepConfig { engine, ..config.sweep });
     }
     Ok(ExitCode::Done)
 }

@@ -21,6 +21,11 @@ impl Answered {
         }
     }
 
+    pub(super) fn contains(&self, position: u64) -> bool {
+        let word = usize::try_from(position / 64).ok().and_then(|index| self.words.get(index));
+        word.is_some_and(|word| word >> (position % 64) & 1 == 1)
+    }
+
     /// The first unanswered position from `from` on.
     pub(super) fn next_unset(&self, from: u64) -> Option<u64> {
         let mut index = usize::try_from(from / 64).ok()?;

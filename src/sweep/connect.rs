@@ -55,7 +55,7 @@ pub(super) fn run(
     open: mpsc::Sender<OpenPort>,
 ) -> Result<SweepOutcome, SweepError> {
     let origin = Origin { source_ip: config.source_ip, interface: config.interface.clone() };
-    check_origin(&origin)?;
+    check_origin(config)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| SweepError::Epoll { source: error.into() })?;
     let ceiling = config.concurrency.max(1);
@@ -485,7 +485,8 @@ impl Held {
 }
 
 /// A socket as the probes' are made, to fail now and with the reason.
-fn check_origin(origin: &Origin) -> Result<(), SweepError> {
+pub(super) fn check_origin(config: &SweepConfig) -> Result<(), SweepError> {
+    let origin = Origin { source_ip: config.source_ip, interface: config.interface.clone() };
     let like = match origin.source_ip {
         Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         _ => IpAddr::V4(Ipv4Addr::LOCALHOST),

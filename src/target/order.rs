@@ -58,9 +58,33 @@ impl Permutation {
         }
     }
 
+    /// Where `value` comes in the order: the inverse of [`Permutation::get`]. `None` for what is
+    /// no value of it.
+    pub fn position(&self, value: u64) -> Option<u64> {
+        if value >= self.len {
+            return None;
+        }
+        let mut position = value;
+        loop {
+            position = self.unscramble(position);
+            if position < self.len {
+                return Some(position);
+            }
+        }
+    }
+
     /// The values of one shard, in its order.
     pub fn iter(&self, shard: Shard) -> impl Iterator<Item = u64> + '_ {
         (0..shard.share(self.len)).map(move |nth| self.get(shard.position(nth)))
+    }
+
+    fn unscramble(&self, value: u64) -> u64 {
+        let (mut high, mut low) = (value >> self.low_bits & self.high_mask, value & self.low_mask);
+        for (low_key, high_key) in self.keys.into_iter().rev() {
+            high ^= mix(low ^ high_key) & self.high_mask;
+            low ^= mix(high ^ low_key) & self.low_mask;
+        }
+        high << self.low_bits | low
     }
 
     fn scramble(&self, value: u64) -> u64 {
@@ -107,6 +131,17 @@ impl Shard {
     /// The position of its `nth` member, counted from 0.
     pub const fn position(self, nth: u64) -> u64 {
         nth.wrapping_mul(self.count.get()).wrapping_add(self.index)
+    }
+
+    /// Which of the shard's positions `position` is: the inverse of [`Shard::position`]. `None`
+    /// for those of other shards.
+    pub const fn nth(self, position: u64) -> Option<u64> {
+        match position.checked_sub(self.index) {
+            Some(offset) if offset.is_multiple_of(self.count.get()) => {
+                Some(offset / self.count.get())
+            }
+            _ => None,
+        }
     }
 }
 
@@ -229,6 +264,22 @@ mod tests {
             assert_eq!(text.parse::<Shard>(), Err(ShardError), "{text}");
         }
         assert_eq!("1/1".parse(), Ok(Shard::WHOLE));
+    }
+
+    proptest! {
+        #[test]
+        fn positions_are_found_again(len in 1u64.., seed: u64, at: u64, count in 1u64..100) {
+            let order = Permutation::new(len, seed);
+            let position = at % len;
+            prop_assert_eq!(order.position(order.get(position)), Some(position));
+            prop_assert_eq!(order.position(len), None);
+            let count = NonZeroU64::new(count).unwrap();
+            for index in 0..count.get() {
+                let shard = Shard::new(index, count).unwrap();
+                let mine = position % count.get() == index;
+                prop_assert_eq!(shard.nth(position), mine.then_some(position / count.get()));
+            }
+        }
     }
 
     proptest! {

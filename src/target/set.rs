@@ -74,6 +74,22 @@ impl TargetSet {
         Some(SocketAddr::new(address, *ports.get(usize::try_from(nth).ok()?)?))
     }
 
+    /// The index of a pair: the inverse of [`TargetSet::probe`].
+    pub fn index(&self, pair: SocketAddr) -> Option<u64> {
+        let wanted = AddressRange::from(pair.ip());
+        let after = self.segments.partition_point(|segment| {
+            (segment.range.family, segment.range.first) <= (wanted.family, wanted.first)
+        });
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        if !segment.range.contains(pair.ip()) {
+            return None;
+        }
+        let ports = self.ports_of(segment);
+        let nth = u64::try_from(ports.binary_search(&pair.port()).ok()?).ok()?;
+        let host = u64::try_from(wanted.first - segment.range.first).ok()?;
+        Some(segment.start + host * u64::try_from(ports.len()).ok()? + nth)
+    }
+
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.ranges().flat_map(|(range, ports)| {

@@ -1,0 +1,528 @@
+//! The sweep by SYNs alone: no connection, no state a probe but one bit.
+//!
+//! What answers proves by its sequence number that it answers a probe ([`cookie`]), and leads back
+//! to its place in the order by arithmetic. One thread sends and judges, one receives. The answer
+//! to a SYN-ACK, a reset, comes from the kernel, which knows of no such connection; only where a
+//! target repeats its SYN-ACK, because a packet filter kept one of the two from arriving, it is
+//! sent from here.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+
+use super::answered::Answered;
+use super::pace::Pace;
+use super::patience::Patience;
+use super::trouble::Tally;
+use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
+use crate::target::TargetSet;
+use crate::target::order::Permutation;
+
+mod cookie;
+mod filter;
+mod packet;
+mod receive;
+mod route;
+mod send_log;
+mod transmit;
+
+use cookie::Cookie;
+use packet::Kind;
+use receive::{Letter, Mailbox};
+use route::Ways;
+use send_log::SendLog;
+use transmit::{BATCH, Lane, Queued};
+
+/// The longest sleep, so that cancellation and a drained channel are noticed.
+const TICK: Duration = Duration::from_millis(50);
+
+/// While the receiver of open ports is behind, how often it is asked again.
+const BACKLOG_TICK: Duration = Duration::from_millis(2);
+
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(1);
+const SHORTAGE_LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// A shortage that lasts this long without a single packet ends the sweep.
+const SHORTAGE_END: Duration = Duration::from_secs(10);
+
+/// After the last round nothing comes any more: twice the patience of other rounds, and this.
+const LAST_LEAST: Duration = Duration::from_millis(500);
+
+/// When a server repeats a SYN-ACK that nothing came back for (RFC 6298 section 2).
+const SYN_ACK_REPEATED: Duration = Duration::from_secs(1);
+
+/// Whether this process may do it at all, and these targets allow it.
+///
+/// # Errors
+/// Why not.
+pub(super) fn check(targets: &TargetSet, config: &SweepConfig) -> Result<(), SweepError> {
+    let is_v6 = targets.ranges().any(|(range, _)| range.first().is_ipv6());
+    if is_v6 || config.source_ip.is_some_and(|source| source.is_ipv6()) {
+        return Err(SweepError::SynIpv6);
+    }
+    receive::open(0).map(drop).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => SweepError::NotPermitted { source },
+        _ => SweepError::PacketSocket { source },
+    })
+}
+
+/// Sweeps on the calling thread, which must not be one of an asynchronous runtime.
+///
+/// # Errors
+/// As [`super::sweep`].
+pub(super) fn run(
+    targets: &TargetSet,
+    config: &SweepConfig,
+    progress: &SweepProgress,
+    cancel: &CancellationToken,
+    open: mpsc::Sender<OpenPort>,
+) -> Result<SweepOutcome, SweepError> {
+    check(targets, config)?;
+    super::connect::check_origin(config)?;
+    let failed = |source| SweepError::PacketSocket { source };
+    let reserved = ReservedPort::take().map_err(failed)?;
+    let cookie = Cookie::new(reserved.port);
+    let ways = Ways::find(targets, config).map_err(failed)?;
+    let interface = config.interface.as_deref();
+    let lanes = ways.all().iter().map(|way| Lane::open(way, reserved.port, interface));
+    let lanes: Vec<Lane> = lanes.collect::<io::Result<_>>().map_err(failed)?;
+    let receiver = receive::open(reserved.port).map_err(failed)?;
+    let mailbox = Mailbox::default();
+    let probes = config.shard.share(targets.len());
+    progress.probes.store(probes, Ordering::Relaxed);
+    let sweep = Sweep {
+        targets,
+        config,
+        progress,
+        cancel,
+        open,
+        cookie: &cookie,
+        ways: &ways,
+        lanes,
+        mailbox: &mailbox,
+        letters: Vec::new(),
+        order: Permutation::new(targets.len(), config.seed),
+        answered: Answered::new(probes),
+        settled: 0,
+        reached: 0,
+        cursor: 0,
+        log: SendLog::default(),
+        last_sent: None,
+        resets_owed: 0,
+        found_in_round: 0,
+        undelivered: VecDeque::new(),
+        pace: Pace::new(config.rate, Instant::now()),
+        patience: Patience::new(config.timeout),
+        shortage: None,
+        unreachable: Tally::default(),
+        not_probed: Tally::default(),
+        stopped: None,
+    };
+    std::thread::scope(|scope| {
+        let receiving = std::thread::Builder::new().name("sweep-receive".to_owned());
+        receiving
+            .spawn_scoped(scope, || mailbox.fill(&receiver, &cookie, reserved.port))
+            .map_err(|source| SweepError::Thread { source })?;
+        let outcome = sweep.run(probes);
+        mailbox.close();
+        Ok(outcome)
+    })
+}
+
+/// A local port that no other socket gets while this lives. Nothing listens on it, so that the
+/// kernel resets what answers.
+struct ReservedPort {
+    port: u16,
+    _socket: Socket,
+}
+
+impl ReservedPort {
+    fn take() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
+        let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
+        Ok(Self { port, _socket: socket })
+    }
+}
+
+struct Sweep<'a> {
+    targets: &'a TargetSet,
+    config: &'a SweepConfig,
+    progress: &'a SweepProgress,
+    cancel: &'a CancellationToken,
+    open: mpsc::Sender<OpenPort>,
+    cookie: &'a Cookie,
+    ways: &'a Ways,
+    /// One for each way.
+    lanes: Vec<Lane>,
+    mailbox: &'a Mailbox,
+    letters: Vec<Letter>,
+    order: Permutation,
+    /// By position in this shard's order, so that a retry round walks it word by word.
+    answered: Answered,
+    /// How many bits are set in `answered`.
+    settled: u64,
+    /// How many positions the first round has begun.
+    reached: u64,
+    /// The position from which on this round has not begun.
+    cursor: u64,
+    log: SendLog,
+    last_sent: Option<Instant>,
+    /// Resets that have left, or will, and count in the rate.
+    resets_owed: u64,
+    found_in_round: u64,
+    /// Open ports that the channel had no room for; nothing is sent while there are any.
+    undelivered: VecDeque<OpenPort>,
+    pace: Pace,
+    patience: Patience,
+    shortage: Option<Shortage>,
+    unreachable: Tally,
+    not_probed: Tally,
+    stopped: Option<StopReason>,
+}
+
+/// This machine takes no packets for the moment.
+#[derive(Clone, Copy)]
+struct Shortage {
+    pause: Duration,
+    until: Instant,
+    since: Instant,
+}
+
+/// Why sending paused.
+enum Pause {
+    /// Not at all: only to look at the answers.
+    Batch,
+    For(Duration),
+    RoundOver,
+}
+
+impl Sweep<'_> {
+    fn run(mut self, probes: u64) -> SweepOutcome {
+        for round in 0..=self.config.retries {
+            if self.stopped.is_some() || self.settled == probes {
+                break;
+            }
+            self.progress.round.store(round.into(), Ordering::Relaxed);
+            self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
+            self.progress.round_walked.store(0, Ordering::Relaxed);
+            self.cursor = 0;
+            self.found_in_round = 0;
+            self.log.next_round();
+            self.send_round(round);
+            self.wait_for_answers(round, probes);
+        }
+        self.deliver_rest();
+        self.finish(probes)
+    }
+
+    fn send_round(&mut self, round: u8) {
+        loop {
+            self.look_for_a_reason_to_stop();
+            if self.stopped.is_some() {
+                return;
+            }
+            let nap = match self.send(round) {
+                Pause::Batch => Duration::ZERO,
+                Pause::For(time) => TICK.min(time),
+                Pause::RoundOver => return,
+            };
+            self.read_answers(nap);
+        }
+    }
+
+    /// Until the round trips seen say that nothing more can come.
+    fn wait_for_answers(&mut self, round: u8, probes: u64) {
+        while self.stopped != Some(StopReason::ReceiverGone) && self.settled < probes {
+            self.look_for_a_reason_to_stop();
+            let Some(last_sent) = self.last_sent else { return };
+            let left = self.wait_after(round).saturating_sub(last_sent.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            self.read_answers(TICK.min(left));
+        }
+    }
+
+    fn wait_after(&self, round: u8) -> Duration {
+        let learned = self.patience.timeout();
+        if round < self.config.retries && self.stopped.is_none() {
+            return learned;
+        }
+        let wait = (learned * 2).max(LAST_LEAST).min(self.config.timeout);
+        // Where packets are lost, so were some SYN-ACKs, and their senders will repeat them.
+        if round > 0 && self.found_in_round > 0 { wait + SYN_ACK_REPEATED } else { wait }
+    }
+
+    fn look_for_a_reason_to_stop(&mut self) {
+        if self.open.is_closed() {
+            self.stopped = Some(StopReason::ReceiverGone);
+        } else if self.stopped.is_none() && self.cancel.is_cancelled() {
+            self.stopped = Some(StopReason::Cancelled);
+        }
+    }
+
+    /// Sends a batch of probes, as far as there is leave for it.
+    fn send(&mut self, round: u8) -> Pause {
+        if !self.undelivered.is_empty() {
+            return Pause::For(BACKLOG_TICK);
+        }
+        let now = Instant::now();
+        if let Some(held) = self.shortage.filter(|held| held.until > now) {
+            return Pause::For(held.until - now);
+        }
+        if let Some(pause) = self.flush(now) {
+            return pause;
+        }
+        let begun = self.cursor;
+        let pause = self.queue_batch(round, now);
+        if self.cursor > begun {
+            self.log.note(begun, now, self.config.timeout);
+        }
+        self.flush(now).unwrap_or(pause)
+    }
+
+    fn queue_batch(&mut self, round: u8, now: Instant) -> Pause {
+        for _ in 0..BATCH {
+            while self.resets_owed > 0 {
+                if !self.pace.take(now) {
+                    return Pause::For(self.pace.wait(now));
+                }
+                self.resets_owed -= 1;
+            }
+            let Some(position) = self.answered.next_unset(self.cursor) else {
+                return Pause::RoundOver;
+            };
+            if !self.pace.take(now) {
+                return Pause::For(self.pace.wait(now));
+            }
+            self.cursor = position + 1;
+            self.reached += u64::from(round == 0);
+            bump(&self.progress.round_walked, 1);
+            self.queue(position);
+        }
+        Pause::Batch
+    }
+
+    fn queue(&mut self, position: u64) {
+        let index = self.order.get(self.config.shard.position(position));
+        let target = match self.targets.probe(index) {
+            Some(SocketAddr::V4(target)) => target,
+            Some(target @ SocketAddr::V6(_)) => {
+                return self.give_up(position, target, Errno::AFNOSUPPORT);
+            }
+            None => return,
+        };
+        match self.ways.to(*target.ip()).and_then(|way| self.lanes.get_mut(way)) {
+            Some(lane) => lane.push(Queued { position, target }, self.cookie.sequence(target)),
+            None => self.no_way(position, target.into(), Errno::NETUNREACH),
+        }
+    }
+
+    /// Sends what is queued; says how long to wait if the system does not take it.
+    fn flush(&mut self, now: Instant) -> Option<Pause> {
+        for index in 0..self.lanes.len() {
+            while let Some(lane) = self.lanes.get_mut(index) {
+                match lane.send() {
+                    Ok(0) => break,
+                    Ok(sent) => {
+                        bump(&self.progress.sent, sent as u64);
+                        self.last_sent = Some(now);
+                        self.shortage = None;
+                    }
+                    Err(error) => match verdict(error) {
+                        Refusal::Passing => return Some(self.hold(now)),
+                        Refusal::NoWay => {
+                            if let Some(Queued { position, target }) = lane.skip() {
+                                self.no_way(position, target.into(), error);
+                            }
+                        }
+                        Refusal::Impossible => {
+                            if let Some(Queued { position, target }) = lane.skip() {
+                                self.give_up(position, target.into(), error);
+                            }
+                        }
+                    },
+                }
+            }
+        }
+        None
+    }
+
+    fn hold(&mut self, now: Instant) -> Pause {
+        let held =
+            self.shortage.unwrap_or(Shortage { pause: SHORTAGE_PAUSE, until: now, since: now });
+        if now.duration_since(held.since) >= SHORTAGE_END {
+            self.stopped = Some(StopReason::LocalShortage);
+        }
+        self.shortage = Some(Shortage {
+            pause: (held.pause * 2).min(SHORTAGE_LONGEST_PAUSE),
+            until: now + held.pause,
+            since: held.since,
+        });
+        Pause::For(held.pause)
+    }
+
+    /// Waits for answers, no longer than `wait`, and settles them.
+    fn read_answers(&mut self, wait: Duration) {
+        let mut letters = std::mem::take(&mut self.letters);
+        self.mailbox.take(&mut letters, wait);
+        for letter in letters.drain(..) {
+            self.settle(letter);
+        }
+        self.letters = letters;
+        self.deliver();
+    }
+
+    fn settle(&mut self, letter: Letter) {
+        let Letter { target, kind, at } = letter;
+        let Some(position) = self.position(target) else { return };
+        self.resets_owed += u64::from(kind == Kind::SynAck);
+        if self.answered.contains(position) {
+            bump(&self.progress.duplicates, 1);
+            if kind == Kind::SynAck {
+                self.reset(target);
+            }
+            return;
+        }
+        self.mark(position);
+        let resent = self.log.resent(position, self.cursor);
+        let rtt = self.log.time_since(position, self.cursor, at).unwrap_or_default();
+        if !resent && !matches!(kind, Kind::Unreachable(_)) {
+            self.patience.observe(rtt);
+        }
+        match kind {
+            Kind::SynAck => {
+                bump(&self.progress.open, 1);
+                self.found_in_round += 1;
+                self.undelivered.push_back(OpenPort { address: target.into(), rtt });
+            }
+            Kind::Reset => bump(&self.progress.closed, 1),
+            Kind::Unreachable(code) => {
+                self.unreachable.add(meaning(code), target.into());
+                bump(&self.progress.unreachable, 1);
+            }
+        }
+    }
+
+    fn position(&self, target: SocketAddrV4) -> Option<u64> {
+        let index = self.targets.index(target.into())?;
+        self.config.shard.nth(self.order.position(index)?)
+    }
+
+    fn reset(&mut self, target: SocketAddrV4) {
+        if let Some(lane) = self.ways.to(*target.ip()).and_then(|way| self.lanes.get(way)) {
+            lane.reset(target, self.cookie.sequence(target));
+            self.resets_owed += 1;
+        }
+    }
+
+    fn no_way(&mut self, position: u64, target: SocketAddr, error: Errno) {
+        self.mark(position);
+        self.unreachable.add(error, target);
+        bump(&self.progress.unreachable, 1);
+    }
+
+    fn give_up(&mut self, position: u64, target: SocketAddr, error: Errno) {
+        self.mark(position);
+        self.not_probed.add(error, target);
+        bump(&self.progress.not_probed, 1);
+    }
+
+    fn mark(&mut self, position: u64) {
+        self.answered.set(position);
+        self.settled += 1;
+    }
+
+    fn deliver(&mut self) {
+        while let Some(open) = self.undelivered.pop_front() {
+            match self.open.try_send(open) {
+                Ok(()) => {}
+                Err(TrySendError::Full(open)) => return self.undelivered.push_front(open),
+                Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
+            }
+        }
+    }
+
+    fn deliver_rest(&mut self) {
+        for open in self.undelivered.drain(..) {
+            if self.open.blocking_send(open).is_err() {
+                self.stopped = Some(StopReason::ReceiverGone);
+            }
+        }
+    }
+
+    fn finish(self, probes: u64) -> SweepOutcome {
+        // Only a stopped sweep still holds probes; in the first round they were not made at all.
+        let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
+        let held = self.lanes.iter().flat_map(Lane::waiting);
+        let held = held.filter(|queued| first_round && !self.answered.contains(queued.position));
+        let reached = self.reached - held.count() as u64;
+        self.progress.silent.store(reached.saturating_sub(self.settled), Ordering::Relaxed);
+        self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
+        let mut notes: Vec<String> = self.unreachable.unreachable_notes().collect();
+        notes.extend(self.not_probed.not_probed_notes());
+        let lost = self.mailbox.lost();
+        if lost > 0 {
+            notes
+                .push(format!("{lost} answers came faster than they could be read, and were lost"));
+        }
+        SweepOutcome {
+            counts: self.progress.counts(),
+            local_errors: self.not_probed.local_errors(),
+            notes,
+            stopped: self.stopped,
+        }
+    }
+}
+
+/// What it means that the system did not take a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It may take the same packet in a moment.
+    Passing,
+    /// A packet filter or a route of this machine keeps it from leaving.
+    NoWay,
+    Impossible,
+}
+
+fn verdict(error: Errno) -> Refusal {
+    match error {
+        Errno::AGAIN
+        | Errno::NOBUFS
+        | Errno::NOMEM
+        | Errno::INTR
+        | Errno::NETDOWN
+        | Errno::NXIO
+        | Errno::NODEV => Refusal::Passing,
+        Errno::PERM | Errno::ACCESS | Errno::HOSTUNREACH | Errno::NETUNREACH => Refusal::NoWay,
+        _ => Refusal::Impossible,
+    }
+}
+
+/// The error by which Linux would report an ICMP code on a connection.
+fn meaning(code: u8) -> Errno {
+    match code {
+        0 | 6 | 11 => Errno::NETUNREACH,
+        2 => Errno::NOPROTOOPT,
+        3 => Errno::CONNREFUSED,
+        // From elsewhere: not this machine's own packet filter, as ACCESS would say.
+        _ => Errno::HOSTUNREACH,
+    }
+}
+
+/// There is one writer; the others only look.
+fn bump(count: &AtomicU64, by: u64) {
+    count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;
