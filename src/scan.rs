@@ -71,11 +71,13 @@ impl ScanOutcome {
         let counts = self.sweep.counts;
         v1::Counts {
             sent: counts.sent,
+            answered: Some(counts.open + counts.closed + counts.unreachable),
             open: counts.open,
             closed: counts.closed,
             unreachable: counts.unreachable,
             silent: counts.silent,
             not_probed: counts.not_probed,
+            duplicates: Some(counts.duplicates),
         }
     }
 }

@@ -224,6 +224,7 @@ fn head(
         command: std::env::args().collect::<Vec<_>>().join(" "),
         vantage: v1::Vantage::default(),
         targets: described.targets.clone(),
+        targets_digest: Some(targets.digest().to_string()),
         excluded: described.excluded.clone(),
         ports: Vec::new(),
         engine: match sweep.engine {
