@@ -166,6 +166,10 @@ async fn killed_at_ten_moments(engine: &str, network: u8) {
         assert_eq!(output.status.code(), Some(0), "round {round}: {}", stderr(&output));
         let resumed = report(&fleet.path(&name));
         assert_eq!(lasting(&resumed), lasting(&whole), "round {round}, {kills} kills");
+        eprintln!(
+            "{engine}, round {round}: killed {kills} times, resumed {} times",
+            resumptions(&resumed)
+        );
         assert!(resumptions(&resumed) <= kills, "{:?}", resumed["scan"]["notes"]);
         let left: BTreeSet<_> = std::fs::read_dir(fleet.folder.path())
             .unwrap()

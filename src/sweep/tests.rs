@@ -409,7 +409,7 @@ async fn from_any_state_on_the_rest_is_found_and_all_is_counted_once() {
             let states: Vec<usize> =
                 (0..all.len()).filter(|at| matches!(all[*at], Swept::Reached(_))).collect();
             assert!(states.len() > 10, "{}", states.len());
-            for at in states.iter().step_by(states.len() / 8).chain(states.last()) {
+            for at in states.iter().step_by(states.len() / 3).chain(states.last()) {
                 let Swept::Reached(state) = &all[*at] else { panic!() };
                 let before = addresses(&all[..*at]);
                 assert_eq!(state.counts().open, before.len() as u64);
