@@ -236,3 +236,6 @@ impl Stored {
         self.journal.read(&self.snapshot.header.id, self.snapshot.journaled)
     }
 }
+
+#[cfg(test)]
+mod tests;

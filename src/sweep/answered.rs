@@ -66,7 +66,7 @@ impl Answered {
                 return None;
             }
             for word in free.by_ref().take(words) {
-                *word = match run & (1 << KIND_BITS) - 1 {
+                *word = match run & ((1 << KIND_BITS) - 1) {
                     ZEROS => continue,
                     ONES => u64::MAX,
                     MIXED => {

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use super::*;
+use crate::target::order::Permutation;
 use crate::target::{Ports, TargetList};
 
 fn targets(words: &[String]) -> Arc<TargetSet> {
@@ -444,4 +445,36 @@ async fn a_state_of_other_targets_is_refused() {
     let others = targets(&["127.63.42.0/27".to_owned()]);
     let error = sweep(others, config, Arc::default(), CancellationToken::new(), sender).await;
     assert!(matches!(error, Err(SweepError::State(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_under_way_counts_as_not_sent() {
+    let mute = Mute::new();
+    let targets = targets(&["127.63.42.0/24".to_owned(), format!("127.63.43.2:{}", mute.port)]);
+    let index = targets.index(SocketAddr::from(([127, 63, 43, 2], mute.port))).unwrap();
+    let order = Permutation::new(targets.len(), 5);
+    let position = order.position(index).unwrap();
+    for engine in [Engine::Connect, Engine::Syn] {
+        let config = SweepConfig {
+            engine,
+            seed: 5,
+            timeout: Duration::from_secs(600),
+            checkpoint_every: Some(Duration::from_millis(1)),
+            ..SweepConfig::default()
+        };
+        if engine == Engine::Syn && syn::check(&targets, &config).is_err() {
+            eprintln!("skipped: the SYN engine needs CAP_NET_RAW");
+            continue;
+        }
+        let (sender, mut receiver) = mpsc::channel(1);
+        let cancel = CancellationToken::new();
+        tokio::spawn(sweep(Arc::clone(&targets), config, Arc::default(), cancel, sender));
+        loop {
+            let Some(Swept::Reached(state)) = receiver.recv().await else { panic!("no state") };
+            if state.counts().closed == 256 {
+                assert!(state.place.round == 0 && state.place.cursor <= position, "{state:?}");
+                break;
+            }
+        }
+    }
 }
