@@ -1,5 +1,6 @@
 //! `FILE`: one line of JSON, the sweep's bitmap, and SHA-256 over both.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::net::SocketAddr;
@@ -19,13 +20,13 @@ const BEGIN: &[u8] = br#"{"format":"docksweep/checkpoint/"#;
 const LONGEST_LINE: u64 = 256 << 20;
 const HASH: usize = 32;
 
-/// The line.
+/// The line: a large state is not copied to be written.
 #[derive(Serialize, Deserialize)]
-struct Line {
-    format: String,
-    header: Header,
-    sweep: SweepState,
-    pending: Vec<SocketAddr>,
+struct Line<'a> {
+    format: Cow<'a, str>,
+    header: Cow<'a, Header>,
+    sweep: Cow<'a, SweepState>,
+    pending: Cow<'a, [SocketAddr]>,
     journaled: u64,
     /// How long the bitmap after this line is.
     answered_bytes: u64,
@@ -68,17 +69,29 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, CheckpointError> {
     if Sha256::new().chain_update(&line).chain_update(&answered).finalize().as_slice() != hash {
         return Err(damaged("its checksum does not fit"));
     }
-    let state =
-        sweep.with_answered(answered).map_err(|error| CheckpointError::damaged(path, error))?;
+    let state = sweep
+        .into_owned()
+        .with_answered(answered)
+        .map_err(|e| CheckpointError::damaged(path, e))?;
+    let (header, pending) = (header.into_owned(), pending.into_owned());
     Ok(Snapshot { header, state, pending, journaled })
 }
 
+/// What is to be kept; see [`Snapshot`].
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) header: &'a Header,
+    pub(super) state: &'a SweepState,
+    pub(super) pending: &'a [SocketAddr],
+    pub(super) journaled: u64,
+}
+
 /// Replaces the file whole: whoever reads it, also after a crash, gets this one or the one before.
-pub(super) fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
+pub(super) fn write(path: &Path, kept: Kept<'_>) -> io::Result<()> {
     let partial = partial_of(path);
     // Only left where a run was killed while it wrote; the lock is ours.
     let _ = fs::remove_file(&partial);
-    let written = write_new(&partial, snapshot).and_then(|()| fs::rename(&partial, path));
+    let written = write_new(&partial, kept).and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
         let _ = fs::remove_file(&partial);
         return written;
@@ -88,18 +101,19 @@ pub(super) fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
     Ok(())
 }
 
-fn write_new(partial: &Path, snapshot: &Snapshot) -> io::Result<()> {
+fn write_new(partial: &Path, kept: Kept<'_>) -> io::Result<()> {
+    let Kept { header, state, pending, journaled } = kept;
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial)?;
     let mut line = serde_json::to_vec(&Line {
-        format: FORMAT.to_owned(),
-        header: snapshot.header.clone(),
-        sweep: snapshot.state.clone(),
-        pending: snapshot.pending.clone(),
-        journaled: snapshot.journaled,
-        answered_bytes: snapshot.state.answered().len() as u64,
+        format: Cow::Borrowed(FORMAT),
+        header: Cow::Borrowed(header),
+        sweep: Cow::Borrowed(state),
+        pending: Cow::Borrowed(pending),
+        journaled,
+        answered_bytes: state.answered().len() as u64,
     })?;
     line.push(b'\n');
-    let answered = snapshot.state.answered();
+    let answered = state.answered();
     let hash = Sha256::new().chain_update(&line).chain_update(answered).finalize();
     let mut writer = BufWriter::new(&file);
     writer.write_all(&line)?;

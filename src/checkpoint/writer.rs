@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::journal::Journal;
-use super::{CheckpointError, Header, Snapshot, Stored, endpoints_of, state_file};
+use super::{CheckpointError, Header, Stored, endpoints_of, state_file};
 use crate::sweep::SweepState;
 
 /// Endpoints that may wait for the disk; they may be large.
@@ -195,8 +195,8 @@ impl Files {
     fn reached(&mut self, state: &SweepState, mut pending: Vec<SocketAddr>) {
         pending.extend(&self.unjournaled);
         let written = self.journal().and_then(Journal::sync).and_then(|journaled| {
-            let (header, state) = (self.header.clone(), state.clone());
-            state_file::write(&self.path, &Snapshot { header, state, pending, journaled })
+            let (header, pending) = (&self.header, &*pending);
+            state_file::write(&self.path, state_file::Kept { header, state, pending, journaled })
         });
         self.current = written.is_ok();
         if let Err(error) = written {
