@@ -129,7 +129,7 @@ impl ConfigError {
 /// Connections open at once in the sweep, where nothing else is asked for.
 const CONCURRENCY: usize = 4096;
 /// Endpoints probed at once.
-const PARALLEL_ENDPOINTS: usize = 96;
+const PARALLEL_ENDPOINTS: usize = 512;
 /// Descriptors for the program itself: standard streams, reports, the runtime's own.
 const OTHER_DESCRIPTORS: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -80,8 +80,9 @@ impl ScanOutcome {
     }
 }
 
-/// Open ports that wait for a probe. When it is full, the sweep waits.
-const QUEUE: usize = 256;
+/// Open ports that wait for a probe: enough that probing, which is slower, holds up few sweeps. When
+/// it is full, the sweep waits.
+const QUEUE: usize = 4096;
 /// Ports in one network that accept and say nothing, before they become one note.
 const MUTE_LISTED: usize = 32;
 
