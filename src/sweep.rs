@@ -26,6 +26,7 @@ mod in_flight;
 mod pace;
 mod patience;
 mod socket;
+mod subnet_pace;
 mod syn;
 mod trouble;
 
@@ -45,6 +46,8 @@ pub struct OpenPort {
 pub struct SweepConfig {
     pub engine: Engine,
     pub rate: Rate,
+    /// The same for each /24 of IPv4 and /64 of IPv6, but on loopback.
+    pub subnet_rate: Rate,
     /// The most attempts under way at once; see [`limits::concurrency_that_fits`]. 0 counts as 1.
     pub concurrency: usize,
     /// The longest wait for an answer. Under a second, the system does not repeat its SYN, so
@@ -66,6 +69,7 @@ impl Default for SweepConfig {
         Self {
             engine: Engine::default(),
             rate: Rate::Max,
+            subnet_rate: Rate::Max,
             concurrency: 8192,
             timeout: Duration::from_millis(900),
             retries: 1,

@@ -18,6 +18,7 @@ use super::in_flight::{Attempt, InFlight};
 use super::pace::Pace;
 use super::patience::Patience;
 use super::socket::{self, Answer, Origin, Shortage, State};
+use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
 use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
 use crate::target::TargetSet;
@@ -78,6 +79,7 @@ pub(super) fn run(
         spare: None,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
+        subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
         room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: None },
         shortage: None,
@@ -113,6 +115,7 @@ struct Sweep<'a> {
     /// there are never more than can be under way.
     undelivered: VecDeque<OpenPort>,
     pace: Pace,
+    subnet_pace: SubnetPace,
     patience: Patience,
     room: Room,
     shortage: Option<Held>,
@@ -222,22 +225,30 @@ impl Sweep<'_> {
             if self.in_flight.len() >= self.room.limit {
                 return Pause::Full;
             }
+            let Some(address) = self.target(position) else { return Pause::RoundOver };
+            let wait = self.subnet_pace.wait(address.ip(), now);
+            if !wait.is_zero() {
+                return Pause::For(wait);
+            }
             if !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.subnet_pace.spend(address.ip(), now);
             if held.is_none() {
                 *cursor = position + 1;
                 self.reached += u64::from(round == 0);
                 bump(&self.progress.round_walked);
             }
-            self.attempt(position, now);
+            self.attempt(position, address, now);
         }
         Pause::Batch
     }
 
-    fn attempt(&mut self, position: u64, now: Instant) {
-        let index = self.order.get(self.config.shard.position(position));
-        let Some(address) = self.targets.probe(index) else { return };
+    fn target(&self, position: u64) -> Option<SocketAddr> {
+        self.targets.probe(self.order.get(self.config.shard.position(position)))
+    }
+
+    fn attempt(&mut self, position: u64, address: SocketAddr, now: Instant) {
         let socket = match self.socket_for(&address) {
             Ok(socket) => socket,
             Err(state) => return self.not_sent(position, address, state, now),

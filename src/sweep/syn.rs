@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::answered::Answered;
 use super::pace::Pace;
 use super::patience::Patience;
+use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
 use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
 use crate::target::TargetSet;
@@ -120,6 +121,7 @@ pub(super) fn run(
         found_in_round: 0,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
+        subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
         shortage: None,
         unreachable: Tally::default(),
@@ -182,6 +184,7 @@ struct Sweep<'a> {
     /// Open ports that the channel had no room for; nothing is sent while there are any.
     undelivered: VecDeque<OpenPort>,
     pace: Pace,
+    subnet_pace: SubnetPace,
     patience: Patience,
     shortage: Option<Shortage>,
     unreachable: Tally,
@@ -301,25 +304,28 @@ impl Sweep<'_> {
             let Some(position) = self.answered.next_unset(self.cursor) else {
                 return Pause::RoundOver;
             };
+            let index = self.order.get(self.config.shard.position(position));
+            let Some(target) = self.targets.probe(index) else { return Pause::RoundOver };
+            let wait = self.subnet_pace.wait(target.ip(), now);
+            if !wait.is_zero() {
+                return Pause::For(wait);
+            }
             if !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.subnet_pace.spend(target.ip(), now);
             self.cursor = position + 1;
             self.reached += u64::from(round == 0);
             bump(&self.progress.round_walked, 1);
-            self.queue(position);
+            self.queue(position, target);
         }
         Pause::Batch
     }
 
-    fn queue(&mut self, position: u64) {
-        let index = self.order.get(self.config.shard.position(position));
-        let target = match self.targets.probe(index) {
-            Some(SocketAddr::V4(target)) => target,
-            Some(target @ SocketAddr::V6(_)) => {
-                return self.give_up(position, target, Errno::AFNOSUPPORT);
-            }
-            None => return,
+    fn queue(&mut self, position: u64, target: SocketAddr) {
+        let target = match target {
+            SocketAddr::V4(target) => target,
+            SocketAddr::V6(_) => return self.give_up(position, target, Errno::AFNOSUPPORT),
         };
         match self.ways.to(*target.ip()).and_then(|way| self.lanes.get_mut(way)) {
             Some(lane) => lane.push(Queued { position, target }, self.cookie.sequence(target)),
