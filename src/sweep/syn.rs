@@ -29,6 +29,7 @@ use crate::target::order::Permutation;
 
 mod cookie;
 mod filter;
+mod loss;
 mod packet;
 mod receive;
 mod route;
