@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
+use super::links::LeftOut;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::trouble::Tally;
@@ -26,20 +27,24 @@ use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepPr
 use crate::target::TargetSet;
 use crate::target::order::Permutation;
 
+mod ask;
 mod cookie;
 mod filter;
+mod neighbours;
 mod packet;
 mod receive;
-mod route;
+mod rtnetlink;
 mod send_log;
 mod transmit;
+mod ways;
 
 use cookie::Cookie;
+use neighbours::{Known, Neighbours, Question};
 use packet::Kind;
-use receive::{Letter, Mailbox};
-use route::Ways;
+use receive::{Letter, Mailbox, Presence, Receiver};
 use send_log::SendLog;
 use transmit::{BATCH, Lane, Queued};
+use ways::{Lead, Ways};
 
 /// The longest sleep, so that cancellation and a drained channel are noticed.
 const TICK: Duration = Duration::from_millis(50);
@@ -56,19 +61,24 @@ const SHORTAGE_END: Duration = Duration::from_secs(10);
 /// After the last round nothing comes any more: twice the patience of other rounds, and this.
 const LAST_LEAST: Duration = Duration::from_millis(500);
 
+/// Neighbours are asked as often as probes are sent, and at least this often.
+const LEAST_QUESTIONS: u32 = 2;
+
+/// Resets of ours that may wait for leave to go; a target that gets none asks again.
+const MOST_RESETS_DUE: usize = 256;
+
+/// Ports to try that are taken in one family only.
+const PORT_TRIES: usize = 64;
+
 /// When a server repeats a SYN-ACK that nothing came back for (RFC 6298 section 2).
 const SYN_ACK_REPEATED: Duration = Duration::from_secs(1);
 
-/// Whether this process may do it at all, and these targets allow it.
+/// Whether this process may do it at all.
 ///
 /// # Errors
 /// Why not.
-pub(super) fn check(targets: &TargetSet, config: &SweepConfig) -> Result<(), SweepError> {
-    let is_v6 = targets.ranges().any(|(range, _)| range.first().is_ipv6());
-    if is_v6 || config.source_ip.is_some_and(|source| source.is_ipv6()) {
-        return Err(SweepError::SynIpv6);
-    }
-    receive::open(0).map(drop).map_err(|source| match source.kind() {
+pub(super) fn check() -> Result<(), SweepError> {
+    receive::check().map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => SweepError::NotPermitted { source },
         _ => SweepError::PacketSocket { source },
     })
@@ -85,16 +95,18 @@ pub(super) fn run(
     cancel: &CancellationToken,
     open: mpsc::Sender<OpenPort>,
 ) -> Result<SweepOutcome, SweepError> {
-    check(targets, config)?;
+    check()?;
     super::connect::check_origin(config)?;
     let failed = |source| SweepError::PacketSocket { source };
-    let reserved = ReservedPort::take().map_err(failed)?;
+    let has_v6 = targets.ranges().any(|(range, _)| range.first().is_ipv6());
+    let reserved =
+        if has_v6 { ReservedPort::take_in_both() } else { ReservedPort::take() }.map_err(failed)?;
     let cookie = Cookie::new(reserved.port);
     let ways = Ways::find(targets, config).map_err(failed)?;
     let interface = config.interface.as_deref();
     let lanes = ways.all().iter().map(|way| Lane::open(way, reserved.port, interface));
     let lanes: Vec<Lane> = lanes.collect::<io::Result<_>>().map_err(failed)?;
-    let receiver = receive::open(reserved.port).map_err(failed)?;
+    let receiver = Receiver::open(&ways, reserved.port).map_err(failed)?;
     let mailbox = Mailbox::default();
     let probes = config.shard.share(targets.len());
     progress.probes.store(probes, Ordering::Relaxed);
@@ -109,6 +121,10 @@ pub(super) fn run(
         lanes,
         mailbox: &mailbox,
         letters: Vec::new(),
+        present: Vec::new(),
+        neighbours: Neighbours::new(LEAST_QUESTIONS.max(u32::from(config.retries) + 1)),
+        left_out: LeftOut::default(),
+        resets_due: VecDeque::new(),
         order: Permutation::new(targets.len(), config.seed),
         answered: Answered::new(probes),
         settled: 0,
@@ -141,7 +157,7 @@ pub(super) fn run(
 /// kernel resets what answers.
 struct ReservedPort {
     port: u16,
-    _socket: Socket,
+    _sockets: Vec<Socket>,
 }
 
 impl ReservedPort {
@@ -149,7 +165,26 @@ impl ReservedPort {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
         let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        Ok(Self { port, _socket: socket })
+        Ok(Self { port, _sockets: vec![socket] })
+    }
+
+    /// One that is free in IPv4 and IPv6.
+    fn take_in_both() -> io::Result<Self> {
+        // What was taken in vain is kept until the end, so that another is tried each time.
+        let mut in_vain = Vec::new();
+        loop {
+            let mut reserved = Self::take()?;
+            let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+            socket.set_only_v6(true)?;
+            match socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, reserved.port)).into()) {
+                Ok(()) => {
+                    reserved._sockets.push(socket);
+                    return Ok(reserved);
+                }
+                Err(error) if in_vain.len() >= PORT_TRIES => return Err(error),
+                Err(_) => in_vain.push(reserved),
+            }
+        }
     }
 }
 
@@ -165,6 +200,11 @@ struct Sweep<'a> {
     lanes: Vec<Lane>,
     mailbox: &'a Mailbox,
     letters: Vec<Letter>,
+    present: Vec<Presence>,
+    neighbours: Neighbours,
+    left_out: LeftOut,
+    /// Who holds a connection half open that the kernel's reset did not end.
+    resets_due: VecDeque<SocketAddr>,
     order: Permutation,
     /// By position in this shard's order, so that a retry round walks it word by word.
     answered: Answered,
@@ -298,33 +338,118 @@ impl Sweep<'_> {
                 }
                 self.resets_owed -= 1;
             }
-            let Some(position) = self.answered.next_unset(self.cursor) else {
-                return Pause::RoundOver;
+            self.give_up_on_neighbours(now);
+            let errand = self.has_errand(now);
+            let position = match errand {
+                true => None,
+                false if self.neighbours.is_full() => return Pause::For(BACKLOG_TICK),
+                false => self.answered.next_unset(self.cursor),
             };
+            if !errand && position.is_none() {
+                return self.neighbours.pause(now).map_or(Pause::RoundOver, Pause::For);
+            }
             if !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            let Some(position) = position else {
+                self.run_errand(now);
+                continue;
+            };
             self.cursor = position + 1;
             self.reached += u64::from(round == 0);
             bump(&self.progress.round_walked, 1);
-            self.queue(position);
+            self.queue(position, now);
+            if let Some(held) = self.shortage.filter(|held| held.until > now) {
+                return Pause::For(held.until - now);
+            }
         }
         Pause::Batch
     }
 
-    fn queue(&mut self, position: u64) {
+    fn queue(&mut self, position: u64, now: Instant) {
         let index = self.order.get(self.config.shard.position(position));
-        let target = match self.targets.probe(index) {
-            Some(SocketAddr::V4(target)) => target,
-            Some(target @ SocketAddr::V6(_)) => {
-                return self.give_up(position, target, Errno::AFNOSUPPORT);
+        let Some(target) = self.targets.probe(index) else { return };
+        match self.ways.to(target.ip()) {
+            Lead::Way(way) => self.queue_by(way, Queued { position, target }, now),
+            Lead::NoHost => {
+                self.mark(position);
+                self.left_out.add(target);
+                bump(&self.progress.not_probed, 1);
             }
-            None => return,
-        };
-        match self.ways.to(*target.ip()).and_then(|way| self.lanes.get_mut(way)) {
-            Some(lane) => lane.push(Queued { position, target }, self.cookie.sequence(target)),
-            None => self.no_way(position, target.into(), Errno::NETUNREACH),
+            Lead::Nowhere(error) => match verdict(error) {
+                Refusal::Impossible => self.give_up(position, target, error),
+                Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
+            },
         }
+    }
+
+    fn queue_by(&mut self, way: usize, queued: Queued, now: Instant) {
+        let sequence = self.cookie.sequence(queued.target);
+        let Some(lane) = self.lanes.get_mut(way) else { return };
+        if !self.ways.is_on_link(way) {
+            return lane.push(queued, sequence);
+        }
+        let address = queued.target.ip();
+        match self.neighbours.know(address, self.targets) {
+            Known::At(mac) => lane.push_to(mac, queued, sequence),
+            Known::Absent => self.no_neighbour(queued),
+            Known::Asked => self.neighbours.wait(way, queued),
+            Known::Unasked => {
+                self.neighbours.wait(way, queued);
+                self.ask(Question { way, address }, now);
+            }
+        }
+    }
+
+    /// A packet, other than the next probe of the order, that waits for leave to go.
+    fn has_errand(&self, now: Instant) -> bool {
+        !self.resets_due.is_empty()
+            || self.neighbours.is_ready()
+            || self.neighbours.is_question_due(now)
+    }
+
+    fn run_errand(&mut self, now: Instant) {
+        if let Some(target) = self.resets_due.pop_front() {
+            self.reset(target);
+        } else if let Some(queued) = self.neighbours.ready() {
+            if let Lead::Way(way) = self.ways.to(queued.target.ip()) {
+                self.queue_by(way, queued, now);
+            }
+        } else if let Some(question) = self.neighbours.question(now) {
+            self.ask(question, now);
+        }
+    }
+
+    fn ask(&mut self, question: Question, now: Instant) {
+        let Question { way, address } = question;
+        let asked = self.lanes.get(way).map_or(Err(Errno::NODEV), |lane| lane.ask(address));
+        match asked {
+            Ok(()) => {
+                self.shortage = None;
+                self.neighbours.asked(address, now);
+            }
+            Err(error) if verdict(error) == Refusal::Passing => {
+                self.neighbours.put_off(address, now);
+                self.hold(now);
+            }
+            Err(error) => {
+                for Queued { position, target } in self.neighbours.cannot_ask(address) {
+                    self.give_up(position, target, error);
+                }
+            }
+        }
+    }
+
+    fn give_up_on_neighbours(&mut self, now: Instant) {
+        while let Some(waited) = self.neighbours.give_up(self.targets, now) {
+            waited.into_iter().for_each(|queued| self.no_neighbour(queued));
+        }
+    }
+
+    /// As the kernel says of a connection to such an address.
+    fn no_neighbour(&mut self, queued: Queued) {
+        self.neighbours.count_absent(queued.target);
+        self.no_way(queued.position, queued.target, Errno::HOSTUNREACH);
     }
 
     /// Sends what is queued; says how long to wait if the system does not take it.
@@ -342,12 +467,12 @@ impl Sweep<'_> {
                         Refusal::Passing => return Some(self.hold(now)),
                         Refusal::NoWay => {
                             if let Some(Queued { position, target }) = lane.skip() {
-                                self.no_way(position, target.into(), error);
+                                self.no_way(position, target, error);
                             }
                         }
                         Refusal::Impossible => {
                             if let Some(Queued { position, target }) = lane.skip() {
-                                self.give_up(position, target.into(), error);
+                                self.give_up(position, target, error);
                             }
                         }
                     },
@@ -379,20 +504,21 @@ impl Sweep<'_> {
             self.settle(letter);
         }
         self.letters = letters;
+        self.meet_neighbours();
         self.deliver();
     }
 
     fn settle(&mut self, letter: Letter) {
         let Letter { target, kind, at } = letter;
         let Some(position) = self.position(target) else { return };
-        self.resets_owed += u64::from(kind == Kind::SynAck);
         if self.answered.contains(position) {
             bump(&self.progress.duplicates, 1);
             if kind == Kind::SynAck {
-                self.reset(target);
+                self.end_repeated(target);
             }
             return;
         }
+        self.resets_owed += u64::from(kind == Kind::SynAck);
         self.mark(position);
         let resent = self.log.resent(position, self.cursor);
         let rtt = self.log.time_since(position, self.cursor, at).unwrap_or_default();
@@ -403,26 +529,52 @@ impl Sweep<'_> {
             Kind::SynAck => {
                 bump(&self.progress.open, 1);
                 self.found_in_round += 1;
-                self.undelivered.push_back(OpenPort { address: target.into(), rtt });
+                self.undelivered.push_back(OpenPort { address: target, rtt });
             }
             Kind::Reset => bump(&self.progress.closed, 1),
             Kind::Unreachable(code) => {
-                self.unreachable.add(meaning(code), target.into());
+                self.unreachable.add(meaning(code, target.ip()), target);
                 bump(&self.progress.unreachable, 1);
             }
         }
     }
 
-    fn position(&self, target: SocketAddrV4) -> Option<u64> {
-        let index = self.targets.index(target.into())?;
+    fn position(&self, target: SocketAddr) -> Option<u64> {
+        let index = self.targets.index(target)?;
         self.config.shard.nth(self.order.position(index)?)
     }
 
-    fn reset(&mut self, target: SocketAddrV4) {
-        if let Some(lane) = self.ways.to(*target.ip()).and_then(|way| self.lanes.get(way)) {
-            lane.reset(target, self.cookie.sequence(target));
+    /// The kernel has sent a reset for this SYN-ACK too, and ours is to follow. However many a
+    /// target sends, they hold up no more probes than there are in a batch.
+    fn end_repeated(&mut self, target: SocketAddr) {
+        if self.resets_owed < BATCH as u64 {
             self.resets_owed += 1;
         }
+        if self.resets_due.len() < MOST_RESETS_DUE && !self.resets_due.contains(&target) {
+            self.resets_due.push_back(target);
+        }
+    }
+
+    fn reset(&self, target: SocketAddr) {
+        let Lead::Way(way) = self.ways.to(target.ip()) else { return };
+        let neighbour = match self.neighbours.know(target.ip(), self.targets) {
+            Known::At(mac) => Some(mac),
+            _ if self.ways.is_on_link(way) => return,
+            _ => None,
+        };
+        if let Some(lane) = self.lanes.get(way) {
+            lane.reset(target, neighbour, self.cookie.sequence(target));
+        }
+    }
+
+    fn meet_neighbours(&mut self) {
+        let mut present = std::mem::take(&mut self.present);
+        self.mailbox.take_present(&mut present);
+        for Presence { link, address, mac } in present.drain(..) {
+            let ways = self.ways;
+            self.neighbours.answered(address, mac, |way| ways.link(way) == Some(link));
+        }
+        self.present = present;
     }
 
     fn no_way(&mut self, position: u64, target: SocketAddr, error: Errno) {
@@ -463,13 +615,15 @@ impl Sweep<'_> {
     fn finish(self, probes: u64) -> SweepOutcome {
         // Only a stopped sweep still holds probes; in the first round they were not made at all.
         let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
-        let held = self.lanes.iter().flat_map(Lane::waiting);
+        let held = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
         let held = held.filter(|queued| first_round && !self.answered.contains(queued.position));
         let reached = self.reached - held.count() as u64;
         self.progress.silent.store(reached.saturating_sub(self.settled), Ordering::Relaxed);
         self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
         let mut notes: Vec<String> = self.unreachable.unreachable_notes().collect();
         notes.extend(self.not_probed.not_probed_notes());
+        notes.extend(self.neighbours.note());
+        notes.extend(self.left_out.note());
         let lost = self.mailbox.lost();
         if lost > 0 {
             notes
@@ -508,13 +662,14 @@ fn verdict(error: Errno) -> Refusal {
     }
 }
 
-/// The error by which Linux would report an ICMP code on a connection.
-fn meaning(code: u8) -> Errno {
-    match code {
-        0 | 6 | 11 => Errno::NETUNREACH,
-        2 => Errno::NOPROTOOPT,
-        3 => Errno::CONNREFUSED,
-        // From elsewhere: not this machine's own packet filter, as ACCESS would say.
+/// The error by which Linux would report a code of ICMP or ICMPv6 on a connection.
+fn meaning(code: u8, target: IpAddr) -> Errno {
+    // What Linux calls ACCESS is HOSTUNREACH here: it comes from elsewhere, not from this machine's
+    // own packet filter.
+    match (target, code) {
+        (IpAddr::V4(_), 0 | 6 | 11) | (IpAddr::V6(_), 0) => Errno::NETUNREACH,
+        (IpAddr::V4(_), 2) => Errno::NOPROTOOPT,
+        (IpAddr::V4(_), 3) | (IpAddr::V6(_), 4) => Errno::CONNREFUSED,
         _ => Errno::HOSTUNREACH,
     }
 }
