@@ -288,7 +288,20 @@ impl Sweep<'_> {
             if left.is_zero() {
                 return;
             }
+            self.send_resets();
             self.read_answers(TICK.min(left));
+        }
+    }
+
+    /// Those that come after the last probe of a round.
+    fn send_resets(&mut self) {
+        let now = Instant::now();
+        while (self.resets_owed > 0 || !self.resets_due.is_empty()) && self.pace.take(now) {
+            if self.resets_owed > 0 {
+                self.resets_owed -= 1;
+            } else if let Some(target) = self.resets_due.pop_front() {
+                self.reset(target);
+            }
         }
     }
 
