@@ -8,12 +8,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
@@ -29,19 +28,23 @@ use crate::target::order::Permutation;
 
 mod ask;
 mod cookie;
+mod errands;
 mod filter;
 mod neighbours;
 mod packet;
 mod receive;
+mod reserved_port;
 mod rtnetlink;
 mod send_log;
 mod transmit;
 mod ways;
 
 use cookie::Cookie;
-use neighbours::{Known, Neighbours, Question};
+use errands::LEAST_QUESTIONS;
+use neighbours::Neighbours;
 use packet::Kind;
 use receive::{Letter, Mailbox, Presence, Receiver};
+use reserved_port::ReservedPort;
 use send_log::SendLog;
 use transmit::{BATCH, Lane, Queued};
 use ways::{Lead, Ways};
@@ -60,15 +63,6 @@ const SHORTAGE_END: Duration = Duration::from_secs(10);
 
 /// After the last round nothing comes any more: twice the patience of other rounds, and this.
 const LAST_LEAST: Duration = Duration::from_millis(500);
-
-/// Neighbours are asked as often as probes are sent, and at least this often.
-const LEAST_QUESTIONS: u32 = 2;
-
-/// Resets of ours that may wait for leave to go; a target that gets none asks again.
-const MOST_RESETS_DUE: usize = 256;
-
-/// Ports to try that are taken in one family only.
-const PORT_TRIES: usize = 64;
 
 /// When a server repeats a SYN-ACK that nothing came back for (RFC 6298 section 2).
 const SYN_ACK_REPEATED: Duration = Duration::from_secs(1);
@@ -151,41 +145,6 @@ pub(super) fn run(
         mailbox.close();
         Ok(outcome)
     })
-}
-
-/// A local port that no other socket gets while this lives. Nothing listens on it, so that the
-/// kernel resets what answers.
-struct ReservedPort {
-    port: u16,
-    _sockets: Vec<Socket>,
-}
-
-impl ReservedPort {
-    fn take() -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
-        let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        Ok(Self { port, _sockets: vec![socket] })
-    }
-
-    /// One that is free in IPv4 and IPv6.
-    fn take_in_both() -> io::Result<Self> {
-        // What was taken in vain is kept until the end, so that another is tried each time.
-        let mut in_vain = Vec::new();
-        loop {
-            let mut reserved = Self::take()?;
-            let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
-            socket.set_only_v6(true)?;
-            match socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, reserved.port)).into()) {
-                Ok(()) => {
-                    reserved._sockets.push(socket);
-                    return Ok(reserved);
-                }
-                Err(error) if in_vain.len() >= PORT_TRIES => return Err(error),
-                Err(_) => in_vain.push(reserved),
-            }
-        }
-    }
 }
 
 struct Sweep<'a> {
@@ -293,18 +252,6 @@ impl Sweep<'_> {
         }
     }
 
-    /// Those that come after the last probe of a round.
-    fn send_resets(&mut self) {
-        let now = Instant::now();
-        while (self.resets_owed > 0 || !self.resets_due.is_empty()) && self.pace.take(now) {
-            if self.resets_owed > 0 {
-                self.resets_owed -= 1;
-            } else if let Some(target) = self.resets_due.pop_front() {
-                self.reset(target);
-            }
-        }
-    }
-
     fn wait_after(&self, round: u8) -> Duration {
         let learned = self.patience.timeout();
         if round < self.config.retries && self.stopped.is_none() {
@@ -394,75 +341,6 @@ impl Sweep<'_> {
                 Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
             },
         }
-    }
-
-    fn queue_by(&mut self, way: usize, queued: Queued, now: Instant) {
-        let sequence = self.cookie.sequence(queued.target);
-        let Some(lane) = self.lanes.get_mut(way) else { return };
-        if !self.ways.is_on_link(way) {
-            return lane.push(queued, sequence);
-        }
-        let address = queued.target.ip();
-        match self.neighbours.know(address, self.targets) {
-            Known::At(mac) => lane.push_to(mac, queued, sequence),
-            Known::Absent => self.no_neighbour(queued),
-            Known::Asked => self.neighbours.wait(way, queued),
-            Known::Unasked => {
-                self.neighbours.wait(way, queued);
-                self.ask(Question { way, address }, now);
-            }
-        }
-    }
-
-    /// A packet, other than the next probe of the order, that waits for leave to go.
-    fn has_errand(&self, now: Instant) -> bool {
-        !self.resets_due.is_empty()
-            || self.neighbours.is_ready()
-            || self.neighbours.is_question_due(now)
-    }
-
-    fn run_errand(&mut self, now: Instant) {
-        if let Some(target) = self.resets_due.pop_front() {
-            self.reset(target);
-        } else if let Some(queued) = self.neighbours.ready() {
-            if let Lead::Way(way) = self.ways.to(queued.target.ip()) {
-                self.queue_by(way, queued, now);
-            }
-        } else if let Some(question) = self.neighbours.question(now) {
-            self.ask(question, now);
-        }
-    }
-
-    fn ask(&mut self, question: Question, now: Instant) {
-        let Question { way, address } = question;
-        let asked = self.lanes.get(way).map_or(Err(Errno::NODEV), |lane| lane.ask(address));
-        match asked {
-            Ok(()) => {
-                self.shortage = None;
-                self.neighbours.asked(address, now);
-            }
-            Err(error) if verdict(error) == Refusal::Passing => {
-                self.neighbours.put_off(address, now);
-                self.hold(now);
-            }
-            Err(error) => {
-                for Queued { position, target } in self.neighbours.cannot_ask(address) {
-                    self.give_up(position, target, error);
-                }
-            }
-        }
-    }
-
-    fn give_up_on_neighbours(&mut self, now: Instant) {
-        while let Some(waited) = self.neighbours.give_up(self.targets, now) {
-            waited.into_iter().for_each(|queued| self.no_neighbour(queued));
-        }
-    }
-
-    /// As the kernel says of a connection to such an address.
-    fn no_neighbour(&mut self, queued: Queued) {
-        self.neighbours.count_absent(queued.target);
-        self.no_way(queued.position, queued.target, Errno::HOSTUNREACH);
     }
 
     /// Sends what is queued; says how long to wait if the system does not take it.
@@ -555,39 +433,6 @@ impl Sweep<'_> {
     fn position(&self, target: SocketAddr) -> Option<u64> {
         let index = self.targets.index(target)?;
         self.config.shard.nth(self.order.position(index)?)
-    }
-
-    /// The kernel has sent a reset for this SYN-ACK too, and ours is to follow. However many a
-    /// target sends, they hold up no more probes than there are in a batch.
-    fn end_repeated(&mut self, target: SocketAddr) {
-        if self.resets_owed < BATCH as u64 {
-            self.resets_owed += 1;
-        }
-        if self.resets_due.len() < MOST_RESETS_DUE && !self.resets_due.contains(&target) {
-            self.resets_due.push_back(target);
-        }
-    }
-
-    fn reset(&self, target: SocketAddr) {
-        let Lead::Way(way) = self.ways.to(target.ip()) else { return };
-        let neighbour = match self.neighbours.know(target.ip(), self.targets) {
-            Known::At(mac) => Some(mac),
-            _ if self.ways.is_on_link(way) => return,
-            _ => None,
-        };
-        if let Some(lane) = self.lanes.get(way) {
-            lane.reset(target, neighbour, self.cookie.sequence(target));
-        }
-    }
-
-    fn meet_neighbours(&mut self) {
-        let mut present = std::mem::take(&mut self.present);
-        self.mailbox.take_present(&mut present);
-        for Presence { link, address, mac } in present.drain(..) {
-            let ways = self.ways;
-            self.neighbours.answered(address, mac, |way| ways.link(way) == Some(link));
-        }
-        self.present = present;
     }
 
     fn no_way(&mut self, position: u64, target: SocketAddr, error: Errno) {

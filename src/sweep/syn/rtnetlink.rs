@@ -83,13 +83,18 @@ impl Rtnetlink {
         let mut rules = RuleMessage::default();
         rules.header.family = family;
         for question in [Message::GetRoute(routes), Message::GetRule(rules)] {
-            self.dump(question, |answer| {
+            let dumped = self.dump(question, |answer| {
                 networks.extend(network(&answer));
                 if networks.len() > MOST {
                     return Err(io::Error::other(format!("more than {MOST} routes")));
                 }
                 Ok(())
-            })?;
+            });
+            match dumped {
+                // A kernel without rules or without this family has none to tell of.
+                Err(error) if is_unsupported(&error) => {}
+                dumped => dumped?,
+            }
         }
         Ok(networks)
     }
@@ -295,6 +300,10 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::OPNOTSUPP))
+}
+
 fn family_of(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
@@ -386,7 +395,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            payloads(&bytes, 0).for_each(|payload| drop(payload));
+            payloads(&bytes, 0).for_each(drop);
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! On loopback, by the raw IP socket. They need CAP_NET_RAW and say so where it is missing.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::{Ipv6Addr, TcpListener};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
