@@ -16,8 +16,6 @@ use crate::syn_bed::{Bed, SCANNER};
 #[derive(Clone, Copy, Debug)]
 pub struct Syn {
     pub target: SocketAddrV4,
-    pub source_port: u16,
-    pub sequence: u32,
     /// How many have come for this target, this one included.
     pub nth: u32,
 }
@@ -26,50 +24,47 @@ pub struct Syn {
 pub struct Responder {
     stop: Arc<AtomicBool>,
     resets: Arc<AtomicU64>,
-    running: Option<JoinHandle<()>>,
+    running: Vec<JoinHandle<()>>,
 }
 
 impl Responder {
     /// In the targets' namespace; `answers` says how many SYN-ACKs a SYN gets.
     pub fn start(bed: &Bed, answers: impl Fn(&Syn) -> u32 + Send + 'static) -> Self {
-        const ETH_P_IP: u16 = 0x0800;
         let stop = Arc::new(AtomicBool::new(false));
         let resets = Arc::new(AtomicU64::new(0));
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&resets));
+        let (answering, counting) = (Arc::clone(&stop), Arc::clone(&stop));
+        let counted = Arc::clone(&resets);
         let running = bed.in_targets(move || {
-            let protocol = Protocol::from(i32::from(ETH_P_IP.to_be()));
-            let heard = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol)).unwrap();
-            heard.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
             let sender = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).unwrap();
             sender.set_header_included_v4(true).unwrap();
-            thread::spawn(move || {
-                let mut seen: HashMap<SocketAddrV4, u32> = HashMap::new();
-                while !stopped.load(Ordering::Relaxed) {
-                    let mut buffer = [0; 128];
-                    let Ok(length) = (&heard).read(&mut buffer) else { continue };
-                    let Some(segment) = read(&buffer[..length]) else { continue };
-                    if segment.flags & 0x04 != 0 {
-                        counted.fetch_add(1, Ordering::Relaxed);
+            let (mut heard, mut heard_too) = (Wire::new(), Wire::new());
+            vec![
+                thread::spawn(move || {
+                    let mut seen: HashMap<SocketAddrV4, u32> = HashMap::new();
+                    while !answering.load(Ordering::Relaxed) {
+                        let Some(segment) = heard.next().filter(Segment::is_syn) else { continue };
+                        let nth = seen.entry(segment.target).or_default();
+                        *nth += 1;
+                        let Segment { target, source_port, sequence, .. } = segment;
+                        let answer = syn_ack(target, source_port, sequence.wrapping_add(1));
+                        for _ in 0..answers(&Syn { target, nth: *nth }) {
+                            let to = SocketAddr::from((SCANNER, 0)).into();
+                            sender.send_to(&answer, &to).unwrap();
+                            if answering.load(Ordering::Relaxed) {
+                                return;
+                            }
+                        }
                     }
-                    if segment.flags & 0x12 != 0x02 {
-                        continue;
+                }),
+                thread::spawn(move || {
+                    while !counting.load(Ordering::Relaxed) {
+                        let reset = heard_too.next().filter(|segment| segment.flags & 0x04 != 0);
+                        counted.fetch_add(u64::from(reset.is_some()), Ordering::Relaxed);
                     }
-                    let nth = seen.entry(segment.target).or_default();
-                    *nth += 1;
-                    let syn = Syn {
-                        target: segment.target,
-                        source_port: segment.source_port,
-                        sequence: segment.sequence,
-                        nth: *nth,
-                    };
-                    let answer = syn_ack(syn.target, syn.source_port, syn.sequence.wrapping_add(1));
-                    for _ in 0..answers(&syn) {
-                        sender.send_to(&answer, &SocketAddr::from((SCANNER, 0)).into()).unwrap();
-                    }
-                }
-            })
+                }),
+            ]
         });
-        Self { stop, resets, running: Some(running) }
+        Self { stop, resets, running }
     }
 
     /// Resets that have arrived.
@@ -81,9 +76,29 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(running) = self.running.take() {
+        for running in self.running.drain(..) {
             running.join().unwrap();
         }
+    }
+}
+
+/// Hears what arrives in a network namespace.
+struct Wire(Socket);
+
+impl Wire {
+    fn new() -> Self {
+        const ETH_P_IP: u16 = 0x0800;
+        let protocol = Protocol::from(i32::from(ETH_P_IP.to_be()));
+        let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        Self(socket)
+    }
+
+    /// `None` for what is no TCP, and now and then.
+    fn next(&mut self) -> Option<Segment> {
+        let mut buffer = [0; 128];
+        let length = self.0.read(&mut buffer).ok()?;
+        read(&buffer[..length])
     }
 }
 
@@ -92,6 +107,12 @@ struct Segment {
     source_port: u16,
     sequence: u32,
     flags: u8,
+}
+
+impl Segment {
+    fn is_syn(&self) -> bool {
+        self.flags & 0x12 == 0x02
+    }
 }
 
 fn read(packet: &[u8]) -> Option<Segment> {

@@ -119,6 +119,7 @@ pub(super) fn run(
         neighbours: Neighbours::new(LEAST_QUESTIONS.max(u32::from(config.retries) + 1)),
         left_out: LeftOut::default(),
         resets_due: VecDeque::new(),
+        is_reset_next: true,
         order: Permutation::new(targets.len(), config.seed),
         answered: Answered::new(probes),
         settled: 0,
@@ -164,6 +165,8 @@ struct Sweep<'a> {
     left_out: LeftOut,
     /// Who holds a connection half open that the kernel's reset did not end.
     resets_due: VecDeque<SocketAddr>,
+    /// Resets and all else take turns, so that no target holds up the sweep by what it sends.
+    is_reset_next: bool,
     order: Permutation,
     /// By position in this shard's order, so that a retry round walks it word by word.
     answered: Answered,
@@ -292,11 +295,8 @@ impl Sweep<'_> {
 
     fn queue_batch(&mut self, round: u8, now: Instant) -> Pause {
         for _ in 0..BATCH {
-            while self.resets_owed > 0 {
-                if !self.pace.take(now) {
-                    return Pause::For(self.pace.wait(now));
-                }
-                self.resets_owed -= 1;
+            if !self.spend_on_resets(now) {
+                return Pause::For(self.pace.wait(now));
             }
             self.give_up_on_neighbours(now);
             let errand = self.has_errand(now);
@@ -311,6 +311,7 @@ impl Sweep<'_> {
             if !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.is_reset_next = true;
             let Some(position) = position else {
                 self.run_errand(now);
                 continue;

@@ -39,15 +39,11 @@ impl Sweep<'_> {
 
     /// A packet, other than the next probe of the order, that waits for leave to go.
     pub(super) fn has_errand(&self, now: Instant) -> bool {
-        !self.resets_due.is_empty()
-            || self.neighbours.is_ready()
-            || self.neighbours.is_question_due(now)
+        self.neighbours.is_ready() || self.neighbours.is_question_due(now)
     }
 
     pub(super) fn run_errand(&mut self, now: Instant) {
-        if let Some(target) = self.resets_due.pop_front() {
-            self.reset(target);
-        } else if let Some(queued) = self.neighbours.ready() {
+        if let Some(queued) = self.neighbours.ready() {
             if let Lead::Way(way) = self.ways.to(queued.target.ip()) {
                 self.queue_by(way, queued, now);
             }
@@ -88,8 +84,8 @@ impl Sweep<'_> {
         self.no_way(queued.position, queued.target, Errno::HOSTUNREACH);
     }
 
-    /// The kernel has sent a reset for this SYN-ACK too, and ours is to follow. However many a
-    /// target sends, they hold up no more probes than there are in a batch.
+    /// The kernel has sent a reset for this SYN-ACK too, and ours is to follow. A target may repeat
+    /// it without end; then not all are paid for.
     pub(super) fn end_repeated(&mut self, target: SocketAddr) {
         if self.resets_owed < BATCH as u64 {
             self.resets_owed += 1;
@@ -121,15 +117,33 @@ impl Sweep<'_> {
         self.present = present;
     }
 
+    /// Takes leave for one reset, if it is their turn and one is owed or due; false: there is none.
+    pub(super) fn spend_on_resets(&mut self, now: Instant) -> bool {
+        if !self.is_reset_next || self.resets_owed == 0 && self.resets_due.is_empty() {
+            return true;
+        }
+        if !self.pace.take(now) {
+            return false;
+        }
+        self.is_reset_next = false;
+        self.end_one();
+        true
+    }
+
     /// Those that come after the last probe of a round.
     pub(super) fn send_resets(&mut self) {
         let now = Instant::now();
         while (self.resets_owed > 0 || !self.resets_due.is_empty()) && self.pace.take(now) {
-            if self.resets_owed > 0 {
-                self.resets_owed -= 1;
-            } else if let Some(target) = self.resets_due.pop_front() {
-                self.reset(target);
-            }
+            self.end_one();
+        }
+    }
+
+    /// Those that are still to be sent come first: under a flood, the kernel's have no end.
+    fn end_one(&mut self) {
+        if let Some(target) = self.resets_due.pop_front() {
+            self.reset(target);
+        } else {
+            self.resets_owed = self.resets_owed.saturating_sub(1);
         }
     }
 }
