@@ -23,6 +23,7 @@ mod answered;
 mod connect;
 mod engine;
 mod in_flight;
+mod links;
 mod pace;
 mod patience;
 mod socket;
@@ -218,8 +219,6 @@ pub enum SweepError {
          AmbientCapabilities=CAP_NET_RAW in a systemd unit"
     )]
     NotPermitted { source: io::Error },
-    #[error("the SYN engine sends IPv4 only, and IPv6 is asked for: --engine connect takes both")]
-    SynIpv6,
     #[error("cannot prepare the SYN engine")]
     PacketSocket { source: io::Error },
     #[error("cannot start the sweep's thread")]

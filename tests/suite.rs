@@ -21,6 +21,8 @@ mod recorded;
 mod rejudge;
 mod replay;
 mod schema;
+mod syn_bed;
+mod syn_responder;
 mod syn_sweep;
 mod tls_stub;
 mod trust;

@@ -1,6 +1,7 @@
 //! The sweep itself: non-blocking connects on one thread, with epoll.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
 use super::in_flight::{Attempt, InFlight};
+use super::links::{LeftOut, Links};
 use super::pace::Pace;
 use super::patience::Patience;
 use super::socket::{self, Answer, Origin, Shortage, State};
@@ -59,6 +61,8 @@ pub(super) fn run(
     check_origin(config)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| SweepError::Epoll { source: error.into() })?;
+    // Where the system does not tell its links, connections to such addresses fail by themselves.
+    let no_hosts = Links::look_up().map_or_else(unknown_links, |links| links.no_hosts());
     let ceiling = config.concurrency.max(1);
     let probes = config.shard.share(targets.len());
     progress.probes.store(probes, Ordering::Relaxed);
@@ -85,6 +89,8 @@ pub(super) fn run(
         shortage: None,
         unreachable: Tally::default(),
         not_probed: Tally::default(),
+        no_hosts,
+        left_out: LeftOut::default(),
         notes: Vec::new(),
         stopped: None,
     };
@@ -121,6 +127,9 @@ struct Sweep<'a> {
     shortage: Option<Held>,
     unreachable: Tally,
     not_probed: Tally,
+    /// Addresses of this machine's links that name no host, ascending.
+    no_hosts: Vec<Ipv4Addr>,
+    left_out: LeftOut,
     notes: Vec<String>,
     stopped: Option<StopReason>,
 }
@@ -249,6 +258,11 @@ impl Sweep<'_> {
     }
 
     fn attempt(&mut self, position: u64, address: SocketAddr, now: Instant) {
+        if self.names_no_host(address.ip()) {
+            self.mark(position);
+            self.left_out.add(address);
+            return bump(&self.progress.not_probed);
+        }
         let socket = match self.socket_for(&address) {
             Ok(socket) => socket,
             Err(state) => return self.not_sent(position, address, state, now),
@@ -281,6 +295,10 @@ impl Sweep<'_> {
         }
         bump(&self.progress.sent);
         self.shortage = None;
+    }
+
+    fn names_no_host(&self, address: IpAddr) -> bool {
+        matches!(address, IpAddr::V4(address) if self.no_hosts.binary_search(&address).is_ok())
     }
 
     fn socket_for(&mut self, address: &SocketAddr) -> Result<OwnedFd, State> {
@@ -460,6 +478,7 @@ impl Sweep<'_> {
         self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
         self.notes.extend(self.unreachable.unreachable_notes());
         self.notes.extend(self.not_probed.not_probed_notes());
+        self.notes.extend(self.left_out.note());
         if let Some(narrowest) = self.room.narrowest {
             self.notes.push(format!(
                 "descriptors ran short: at times only {narrowest} probes were under way at once"
@@ -512,6 +531,11 @@ pub(super) fn check_origin(config: &SweepConfig) -> Result<(), SweepError> {
             .map_err(|error| SweepError::SourceIp { address, source: error.into() }),
         None => Ok(()),
     }
+}
+
+fn unknown_links(error: io::Error) -> Vec<Ipv4Addr> {
+    tracing::debug!(%error, "the links of this machine are not known");
+    Vec::new()
 }
 
 /// Rounded up: a wait of less than a millisecond would be none at all to older systems, and the
