@@ -30,6 +30,7 @@ pub struct Responder {
 impl Responder {
     /// In the targets' namespace; `answers` says how many SYN-ACKs a SYN gets.
     pub fn start(bed: &Bed, answers: impl Fn(&Syn) -> u32 + Send + 'static) -> Self {
+        const ETH_P_IP: u16 = 0x0800;
         let stop = Arc::new(AtomicBool::new(false));
         let resets = Arc::new(AtomicU64::new(0));
         let (answering, counting) = (Arc::clone(&stop), Arc::clone(&stop));
@@ -37,7 +38,7 @@ impl Responder {
         let running = bed.in_targets(move || {
             let sender = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).unwrap();
             sender.set_header_included_v4(true).unwrap();
-            let (mut heard, mut heard_too) = (Wire::new(), Wire::new());
+            let (mut heard, mut heard_too) = (Wire::new(ETH_P_IP), Wire::new(ETH_P_IP));
             vec![
                 thread::spawn(move || {
                     let mut seen: HashMap<SocketAddrV4, u32> = HashMap::new();
@@ -82,13 +83,48 @@ impl Drop for Responder {
     }
 }
 
+/// How often each address is asked for by ARP in the targets' namespace, until asked.
+pub struct Questions {
+    stop: Arc<AtomicBool>,
+    counting: JoinHandle<HashMap<Ipv4Addr, u32>>,
+}
+
+impl Questions {
+    pub fn listen(bed: &Bed) -> Self {
+        const ETH_P_ARP: u16 = 0x0806;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let counting = bed.in_targets(move || {
+            let mut wire = Wire::new(ETH_P_ARP);
+            thread::spawn(move || {
+                let mut asked: HashMap<Ipv4Addr, u32> = HashMap::new();
+                while !stopped.load(Ordering::Relaxed) {
+                    let mut buffer = [0; 128];
+                    let Ok(length) = wire.0.read(&mut buffer) else { continue };
+                    let address: Option<&[u8; 4]> =
+                        buffer[..length].get(24..).and_then(|rest| rest.first_chunk());
+                    if let Some(address) = address.filter(|_| buffer[7] == 1) {
+                        *asked.entry(Ipv4Addr::from(*address)).or_default() += 1;
+                    }
+                }
+                asked
+            })
+        });
+        Self { stop, counting }
+    }
+
+    pub fn counts(self) -> HashMap<Ipv4Addr, u32> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.counting.join().unwrap()
+    }
+}
+
 /// Hears what arrives in a network namespace.
 struct Wire(Socket);
 
 impl Wire {
-    fn new() -> Self {
-        const ETH_P_IP: u16 = 0x0800;
-        let protocol = Protocol::from(i32::from(ETH_P_IP.to_be()));
+    fn new(ethertype: u16) -> Self {
+        let protocol = Protocol::from(i32::from(ethertype.to_be()));
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol)).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         Self(socket)

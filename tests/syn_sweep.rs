@@ -14,7 +14,7 @@ use crate::syn_bed::{
     ALIVE, ALIVE_V6, Bed, ON_LINK, ON_LINK_V6, PROHIBITED, PROHIBITED_V6, SCANNER, SILENT,
     SILENT_V6, config,
 };
-use crate::syn_responder::{Responder, Syn, syn_ack};
+use crate::syn_responder::{Questions, Responder, Syn, syn_ack};
 
 #[test]
 fn over_a_link_all_is_found_once_and_counted_right() {
@@ -79,7 +79,9 @@ fn over_a_link_ipv6_is_found_as_ipv4_is() {
 fn neighbours_are_asked_before_anything_is_sent_to_them() {
     let Some(bed) = Bed::new() else { return };
     let _listener = bed.listen();
+    let questions = Questions::listen(&bed);
     let (outcome, found) = bed.sweep(&[ON_LINK, ALIVE], config(), |_| {});
+    let questions = questions.counts();
     let on_link = bed.on_link().map(|host| SocketAddr::new(host, 2375));
     assert_eq!(found, on_link.chain(bed.open()).collect(), "{outcome:?}");
     assert!(outcome.complete(), "{outcome:?}");
@@ -91,6 +93,10 @@ fn neighbours_are_asked_before_anything_is_sent_to_them() {
     assert!(outcome.local_errors.is_empty(), "{outcome:?}");
     assert!(outcome.notes[0].starts_with("no neighbour answered for 496 probes"), "{outcome:?}");
     assert!(outcome.notes[1].starts_with("left out 4 probes to addresses"), "{outcome:?}");
+    let absent = (2..=254).filter(|last| !(10..15).contains(last));
+    for address in absent.map(|last| Ipv4Addr::new(198, 18, 5, last)) {
+        assert_eq!(questions.get(&address), Some(&2), "{address}: {questions:?}");
+    }
     // The kernel knows of those only that it has answered or that have asked it.
     let table = bed.in_scanner(|| std::fs::read_to_string("/proc/thread-self/net/arp").unwrap());
     assert!(table.lines().count() <= 1 + 5 + 1, "{table}");

@@ -1,6 +1,6 @@
 //! This machine's links, and which addresses on them name no single host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -65,11 +65,11 @@ impl Links {
     /// The network and broadcast addresses of the links that are up, ascending. A machine's own
     /// address is never among them.
     pub(super) fn no_hosts(&self) -> Vec<Ipv4Addr> {
-        let own = |address: &Ipv4Addr| {
-            self.0.values().any(|link| link.addresses.contains(&IpAddr::V4(*address)))
-        };
+        let own: BTreeSet<IpAddr> =
+            self.0.values().flat_map(|link| &link.addresses).copied().collect();
         let all = self.0.values().flat_map(|link| &link.no_hosts);
-        let mut no_hosts: Vec<Ipv4Addr> = all.filter(|address| !own(address)).copied().collect();
+        let mut no_hosts: Vec<Ipv4Addr> =
+            all.filter(|address| !own.contains(&IpAddr::V4(**address))).copied().collect();
         no_hosts.sort_unstable();
         no_hosts.dedup();
         no_hosts
