@@ -515,6 +515,8 @@ impl Sweep<'_> {
         let reached = self.reached - held.count() as u64;
         self.progress.silent.store(reached.saturating_sub(self.settled), Ordering::Relaxed);
         self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
+        // Like resets, what watches for loss is no probe.
+        self.progress.sent.fetch_sub(self.loss.totals().0, Ordering::Relaxed);
         let mut notes: Vec<String> = self.unreachable.unreachable_notes().collect();
         notes.extend(self.not_probed.not_probed_notes());
         notes.extend(self.neighbours.note());
