@@ -131,6 +131,7 @@ pub(super) fn run(
         found_in_round: 0,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
+        leave: Leave::Used,
         patience: Patience::new(config.timeout),
         shortage: None,
         unreachable: Tally::default(),
@@ -184,6 +185,7 @@ struct Sweep<'a> {
     /// Open ports that the channel had no room for; nothing is sent while there are any.
     undelivered: VecDeque<OpenPort>,
     pace: Pace,
+    leave: Leave,
     patience: Patience,
     shortage: Option<Shortage>,
     unreachable: Tally,
@@ -197,6 +199,14 @@ struct Shortage {
     pause: Duration,
     until: Instant,
     since: Instant,
+}
+
+/// What became of the last leave to send a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Used,
+    /// There was nothing to send after all: the next packet has it.
+    Unused,
 }
 
 /// Why sending paused.
@@ -308,9 +318,10 @@ impl Sweep<'_> {
             if !errand && position.is_none() {
                 return self.neighbours.pause(now).map_or(Pause::RoundOver, Pause::For);
             }
-            if !self.pace.take(now) {
+            if self.leave == Leave::Used && !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.leave = Leave::Used;
             self.is_reset_next = true;
             let Some(position) = position else {
                 self.run_errand(now);
@@ -319,7 +330,7 @@ impl Sweep<'_> {
             self.cursor = position + 1;
             self.reached += u64::from(round == 0);
             bump(&self.progress.round_walked, 1);
-            self.queue(position, now);
+            self.leave = self.queue(position, now);
             if let Some(held) = self.shortage.filter(|held| held.until > now) {
                 return Pause::For(held.until - now);
             }
@@ -327,11 +338,11 @@ impl Sweep<'_> {
         Pause::Batch
     }
 
-    fn queue(&mut self, position: u64, now: Instant) {
+    fn queue(&mut self, position: u64, now: Instant) -> Leave {
         let index = self.order.get(self.config.shard.position(position));
-        let Some(target) = self.targets.probe(index) else { return };
+        let Some(target) = self.targets.probe(index) else { return Leave::Unused };
         match self.ways.to(target.ip()) {
-            Lead::Way(way) => self.queue_by(way, Queued { position, target }, now),
+            Lead::Way(way) => return self.queue_by(way, Queued { position, target }, now),
             Lead::NoHost => {
                 self.mark(position);
                 self.left_out.add(target);
@@ -342,6 +353,7 @@ impl Sweep<'_> {
                 Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
             },
         }
+        Leave::Unused
     }
 
     /// Sends what is queued; says how long to wait if the system does not take it.
@@ -490,6 +502,7 @@ impl Sweep<'_> {
         }
         SweepOutcome {
             counts: self.progress.counts(),
+            left_out: self.left_out.count(),
             local_errors: self.not_probed.local_errors(),
             notes,
             stopped: self.stopped,
