@@ -261,7 +261,8 @@ impl Collected {
         for error in &self.lost {
             notes.push(format!("one endpoint is missing, its probe failed: {error}"));
         }
-        let missing = sweep.counts.not_probed + self.lost.len() as u64;
+        let unasked = sweep.counts.not_probed.saturating_sub(sweep.left_out);
+        let missing = unasked + self.lost.len() as u64;
         let incomplete_reason = match sweep.stopped {
             Some(stopped) => Some(stopped.to_string()),
             None if missing > 0 => Some(format!("{missing} probes could not be made")),

@@ -160,6 +160,9 @@ impl SweepProgress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepOutcome {
     pub counts: Counts,
+    /// Of `counts.not_probed`, the probes of addresses that name no host: nothing is missing for
+    /// want of them.
+    pub left_out: u64,
     /// Why probes were not made, by kind.
     pub local_errors: Vec<LocalError>,
     /// What a reader of the report should know, in words.

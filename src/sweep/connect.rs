@@ -486,6 +486,7 @@ impl Sweep<'_> {
         }
         SweepOutcome {
             counts: self.progress.counts(),
+            left_out: self.left_out.count(),
             local_errors: self.not_probed.local_errors(),
             notes: self.notes,
             stopped: self.stopped,

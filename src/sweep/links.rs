@@ -98,6 +98,10 @@ impl LeftOut {
         self.0.get_or_insert((0, target)).0 += 1;
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.0.map_or(0, |(count, _)| count)
+    }
+
     pub(super) fn note(&self) -> Option<String> {
         let (count, example) = self.0?;
         let (probes, addresses) =
@@ -167,9 +171,10 @@ mod tests {
     #[test]
     fn the_note_counts_and_gives_an_example() {
         let mut left_out = LeftOut::default();
-        assert_eq!(left_out.note(), None);
+        assert_eq!((left_out.count(), left_out.note()), (0, None));
         left_out.add("127.255.255.255:2375".parse().unwrap());
         left_out.add("127.255.255.255:2376".parse().unwrap());
+        assert_eq!(left_out.count(), 2);
         let note = left_out.note().unwrap();
         assert!(note.starts_with("left out 2 probes") && note.ends_with(":2375"), "{note}");
     }

@@ -138,6 +138,7 @@ pub(super) fn run(
         loss: LossWatch::new(Instant::now()),
         throttle: Throttle::new(config.rate),
         measured_from: (Instant::now(), 0),
+        leave: Leave::Used,
         patience: Patience::new(config.timeout),
         shortage: None,
         unreachable: Tally::default(),
@@ -196,6 +197,7 @@ struct Sweep<'a> {
     throttle: Throttle,
     /// From when on, and from which count of packets, the present rate is measured.
     measured_from: (Instant, u64),
+    leave: Leave,
     patience: Patience,
     shortage: Option<Shortage>,
     unreachable: Tally,
@@ -209,6 +211,14 @@ struct Shortage {
     pause: Duration,
     until: Instant,
     since: Instant,
+}
+
+/// What became of the last leave to send a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Used,
+    /// There was nothing to send after all: the next packet has it.
+    Unused,
 }
 
 /// Why sending paused.
@@ -327,9 +337,10 @@ impl Sweep<'_> {
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
                 return Pause::For(wait);
             }
-            if !self.pace.take(now) {
+            if self.leave == Leave::Used && !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.leave = Leave::Used;
             self.is_reset_next = true;
             let Some((position, target)) = next else {
                 self.run_errand(now);
@@ -339,7 +350,7 @@ impl Sweep<'_> {
             self.cursor = position + 1;
             self.reached += u64::from(round == 0);
             bump(&self.progress.round_walked, 1);
-            self.queue(Queued { position, target }, now);
+            self.leave = self.queue(Queued { position, target }, now);
             if let Some(held) = self.shortage.filter(|held| held.until > now) {
                 return Pause::For(held.until - now);
             }
@@ -351,10 +362,10 @@ impl Sweep<'_> {
         self.targets.probe(self.order.get(self.config.shard.position(position)))
     }
 
-    fn queue(&mut self, queued: Queued, now: Instant) {
+    fn queue(&mut self, queued: Queued, now: Instant) -> Leave {
         let Queued { position, target } = queued;
         match self.ways.to(target.ip()) {
-            Lead::Way(way) => self.queue_by(way, queued, now),
+            Lead::Way(way) => return self.queue_by(way, queued, now),
             Lead::NoHost => {
                 self.mark(position);
                 self.left_out.add(target);
@@ -365,6 +376,7 @@ impl Sweep<'_> {
                 Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
             },
         }
+        Leave::Unused
     }
 
     /// Sends what is queued; says how long to wait if the system does not take it.
@@ -529,6 +541,7 @@ impl Sweep<'_> {
         }
         SweepOutcome {
             counts: self.progress.counts(),
+            left_out: self.left_out.count(),
             local_errors: self.not_probed.local_errors(),
             notes,
             stopped: self.stopped,

@@ -11,7 +11,7 @@ use super::neighbours::{Known, Question};
 use super::receive::Presence;
 use super::transmit::{BATCH, Queued};
 use super::ways::Lead;
-use super::{Refusal, Sweep, verdict};
+use super::{Leave, Refusal, Sweep, verdict};
 
 /// Neighbours are asked as often as probes are sent, and at least this often.
 pub(super) const LEAST_QUESTIONS: u32 = 2;
@@ -20,22 +20,31 @@ pub(super) const LEAST_QUESTIONS: u32 = 2;
 const MOST_RESETS_DUE: usize = 256;
 
 impl Sweep<'_> {
-    pub(super) fn queue_by(&mut self, way: usize, queued: Queued, now: Instant) {
+    /// Says what became of the leave to send.
+    pub(super) fn queue_by(&mut self, way: usize, queued: Queued, now: Instant) -> Leave {
         let sequence = self.cookie.sequence(queued.target);
-        let Some(lane) = self.lanes.get_mut(way) else { return };
+        let Some(lane) = self.lanes.get_mut(way) else { return Leave::Unused };
         if !self.ways.is_on_link(way) {
-            return lane.push(queued, sequence);
+            lane.push(queued, sequence);
+            return Leave::Used;
         }
         let address = queued.target.ip();
         match self.neighbours.know(address, self.targets) {
             Known::At(mac) => lane.push_to(mac, queued, sequence),
-            Known::Absent => self.no_neighbour(queued),
-            Known::Asked => self.neighbours.wait(way, queued),
+            Known::Absent => {
+                self.no_neighbour(queued);
+                return Leave::Unused;
+            }
+            Known::Asked => {
+                self.neighbours.wait(way, queued);
+                return Leave::Unused;
+            }
             Known::Unasked => {
                 self.neighbours.wait(way, queued);
                 self.ask(Question { way, address }, now);
             }
         }
+        Leave::Used
     }
 
     /// A packet, other than the next probe of the order, that waits for leave to go.
