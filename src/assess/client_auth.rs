@@ -6,7 +6,7 @@
 use super::{Answer, ClientAuth, EnforcedBy, Verified, tls_exchanges, untrusted};
 use crate::observation::versions::describe;
 use crate::observation::{
-    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, Observation,
+    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HelloForm, HttpAnswer, Observation,
     StreamEnd, TlsVersion,
 };
 
@@ -77,7 +77,10 @@ fn request_was_possible(observation: &Observation) -> bool {
         Connection::Plain(_) => false,
         Connection::Tls(tls) => tls.handshake_end.is_none(),
         Connection::Hello(hello) => match &hello.answer {
-            HelloAnswer::ServerHello(flight) => flight.complete,
+            // Who is anonymous may ask nobody for a certificate (RFC 5246 section 7.4.4).
+            HelloAnswer::ServerHello(flight) => {
+                flight.complete && (hello.form != HelloForm::RareSuites || flight.chain.is_some())
+            }
             _ => false,
         },
     })

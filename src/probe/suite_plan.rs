@@ -23,6 +23,11 @@ pub(super) fn budget(connections: &[Connection]) -> usize {
     MAX_CONNECTIONS.saturating_sub(hello_plan::spent(connections)).min(MAX_CLASS_CONNECTIONS)
 }
 
+/// How many connections the runs after the first `elsewhere` took.
+pub(super) fn spent(runs: &[SuiteRun], elsewhere: usize) -> usize {
+    runs.get(elsewhere..).unwrap_or_default().iter().map(SuiteRun::connections).sum()
+}
+
 /// Suites to ask for at one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SuiteOffer {
@@ -57,21 +62,56 @@ pub(super) fn next_offers(
     elsewhere: usize,
 ) -> Vec<SuiteOffer> {
     let evidence = SuiteEvidence::new(connections, runs);
+    let left = budget(connections).saturating_sub(spent(runs, elsewhere));
+    let mut offers = open_classes(&evidence, &evidence.telling_versions(), runs);
+    if offers.is_empty() {
+        offers = controls(&evidence, runs).into_iter().take(1).collect();
+    }
+    offers.truncate(left);
+    offers
+}
+
+/// What can be asked at the same time as versions that are still open: of those that will be telling
+/// whatever the others are.
+pub(super) fn beside_versions(connections: &[Connection], runs: &[SuiteRun]) -> Vec<SuiteOffer> {
+    let evidence = SuiteEvidence::new(connections, runs);
+    let mut telling = evidence.telling_versions();
+    telling.retain(|version| {
+        evidence.accepts_version(*version)
+            && !more_telling(*version).iter().any(|other| evidence.version_is_open(*other))
+    });
+    let mut offers = open_classes(&evidence, &telling, runs);
+    offers.truncate(budget(connections).saturating_sub(spent(runs, 0)));
+    offers
+}
+
+/// Versions that would speak for this one, if they were accepted.
+fn more_telling(version: TlsVersion) -> &'static [TlsVersion] {
+    match version {
+        TlsVersion::Ssl3 => &[TlsVersion::Tls10, TlsVersion::Tls11],
+        TlsVersion::Tls11 => &[TlsVersion::Tls10],
+        _ => &[],
+    }
+}
+
+fn open_classes(
+    evidence: &SuiteEvidence,
+    telling: &[TlsVersion],
+    runs: &[SuiteRun],
+) -> Vec<SuiteOffer> {
     let open: Vec<CipherClass> = CipherClass::ALL
         .into_iter()
         .filter(|class| matches!(evidence.class(*class), ClassSettled::Open(_)))
         .collect();
-    let for_classes = runs.get(elsewhere..).unwrap_or_default();
-    let spent: usize = for_classes.iter().map(SuiteRun::connections).sum();
-    let left = budget(connections).saturating_sub(spent);
-    let telling = evidence.telling_versions();
-
     let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));
-    // Newest first: what that version shows need not be asked of the older one.
-    let next = telling
+    // Newest first: what that version shows need not be asked of the older one. Once it has shown
+    // what it chooses first, the rest is mostly refused, and both can be asked.
+    let both = telling.first().is_some_and(|newest| runs.iter().any(|run| run.version == *newest));
+    let mut offers: Vec<SuiteOffer> = telling
         .iter()
-        .find_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs));
-    let mut offers: Vec<SuiteOffer> = next.into_iter().collect();
+        .filter_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs))
+        .take(if both { 2 } else { 1 })
+        .collect();
     // Where TLS 1.3 itself is open, no other hello can tell.
     if let Settled::Open(_) = evidence.forward_secrecy()
         && !evidence.version_is_open(TlsVersion::Tls13)
@@ -82,10 +122,6 @@ pub(super) fn next_offers(
             asked_once(*version, suites, runs)
         }));
     }
-    if offers.is_empty() {
-        offers = controls(&evidence, runs).into_iter().take(1).collect();
-    }
-    offers.truncate(left);
     offers
 }
 

@@ -21,7 +21,7 @@ fn handshake(negotiated: Option<TlsVersion>, end: Option<StreamEnd>) -> Connecti
 }
 
 fn hello(offered: &[TlsVersion], answer: HelloAnswer) -> Connection {
-    Connection::Hello(HelloConnection { offered: offered.to_vec(), hello_bytes: 120, answer })
+    Connection::Hello(HelloConnection::new(offered.to_vec(), 120, answer))
 }
 
 fn server_hello(version: u16, downgrade_sentinel: bool) -> HelloAnswer {

@@ -89,18 +89,35 @@ impl Server {
         })
     }
 
+    fn connections(&self) -> Vec<Connection> {
+        let mut connections = vec![self.shake_hands()];
+        loop {
+            let round = next_round(Situation {
+                connections: &connections,
+                for_suites: 0,
+                slots: AT_ONCE,
+                server_name: None,
+            });
+            if round.offers.is_empty() {
+                return connections;
+            }
+            assert!(round.offers.len() <= AT_ONCE);
+            for (beside, offer) in round.offers.into_iter().enumerate() {
+                let answer = self.answer(offer, connections.len());
+                connections.push(Connection::Hello(HelloConnection {
+                    form: offer.form(),
+                    made_up_name: round.made_up_name.map(str::to_owned),
+                    beside,
+                    ..HelloConnection::new(offer.versions(), 100, answer)
+                }));
+            }
+            assert!(connections.len() <= MAX_ODD_CONNECTIONS, "the bound is not kept");
+        }
+    }
+
     /// All connections, and one letter a version, SSLv3 first: accepted, refused, open.
     fn asked(&self) -> (usize, String) {
-        let mut connections = vec![self.shake_hands()];
-        while let Some(offer) = next_offer(&connections) {
-            let answer = self.answer(offer, connections.len());
-            connections.push(Connection::Hello(HelloConnection {
-                offered: offer.versions(),
-                hello_bytes: 100,
-                answer,
-            }));
-            assert!(connections.len() <= MAX_TLS_CONNECTIONS, "the bound is not kept");
-        }
+        let connections = self.connections();
         let letters = settle(&connections).into_values().map(|settled| match settled {
             Settled::Accepted(_) => 'a',
             Settled::Refused(_) => 'r',

@@ -75,14 +75,14 @@ impl Server {
                 }),
                 None => HelloAnswer::Alert { level: 2, description: 70 },
             };
-            Connection::Hello(HelloConnection { offered: vec![version], hello_bytes: 100, answer })
+            Connection::Hello(HelloConnection::new(vec![version], 100, answer))
         };
         TlsVersion::ALL.into_iter().map(hello).collect()
     }
 
     fn run(&self, offer: SuiteOffer) -> SuiteRun {
         let SuiteOffer { version, suites, until } = offer;
-        let mut run = SuiteRun { version, offered: suites, chosen: Vec::new(), end: None };
+        let mut run = SuiteRun { version, offered: suites, chosen: Vec::new(), end: None, beside: 0 };
         loop {
             let left: Vec<u16> = remaining(&run).collect();
             if left.is_empty() {
