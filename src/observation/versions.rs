@@ -92,6 +92,8 @@ struct Evidence {
     /// from a server that answers another hello afterwards. One that has had enough of us drops
     /// everything.
     dropped: BTreeMap<TlsVersion, (usize, String)>,
+    /// Those of which a hello without extensions was dropped too.
+    dropped_bare: Vec<TlsVersion>,
     /// Alert 70 to a hello whose highest version was this.
     too_old: Vec<TlsVersion>,
     open: BTreeMap<TlsVersion, String>,
@@ -137,6 +139,9 @@ impl Evidence {
                             .insert(*version, format!("{how} to {}", hello_of(&hello.offered)));
                     } else {
                         self.dropped.insert(*version, (self.connections, how.clone()));
+                        if hello.form == HelloForm::WithoutExtensions {
+                            self.dropped_bare.push(*version);
+                        }
                     }
                 }
             }
@@ -299,7 +304,7 @@ impl Evidence {
                          offered; hellos without were answered afterwards"
                     ))
                 }
-                Some(_) if !self.takes_extensions => Settled::Open(format!(
+                Some(_) if !(self.takes_extensions || self.dropped_bare.contains(&version)) => Settled::Open(format!(
                     "{how}, and only hellos without extensions were answered"
                 )),
                 Some(other) if *connection <= self.over_when_answered => Settled::Refused(format!(

@@ -14,7 +14,9 @@ pub const AT_ONCE: usize = 4;
 /// Connections that settle TLS: the full handshake and the hellos after it.
 const MAX_TLS_CONNECTIONS: usize = 8;
 /// The same where no version was accepted in these, or only in an unusual way.
-const MAX_ODD_CONNECTIONS: usize = 12;
+const MAX_ODD_CONNECTIONS: usize = MAX_CONNECTIONS;
+/// For versions and classes of suites together.
+pub(super) const MAX_CONNECTIONS: usize = 12;
 
 /// Tried on servers that refuse every hello without a name, where none was given. Reserved by RFC
 /// 6761 section 6.3, so that it is nobody's and tells nothing of who asks or why, and the name of
@@ -25,7 +27,7 @@ pub(super) const MADE_UP_NAME: &str = "localhost";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation<'a> {
     pub connections: &'a [Connection],
-    /// Connections that asked for cipher suites; they count against the bound.
+    /// Connections that asked for cipher suites.
     pub for_suites: usize,
     /// How many connections may be opened at once, at most `AT_ONCE`.
     pub slots: usize,
@@ -45,17 +47,19 @@ pub(super) struct Round {
 pub(super) fn next_round(situation: Situation<'_>) -> Round {
     let adopted = adopted_name(situation.connections).map(|_| MADE_UP_NAME);
     let asked = Asked::new(situation.connections, adopted);
-    let spent = spent(situation.connections) + situation.for_suites;
+    let spent = spent(situation.connections);
     let (bound, mut round) = match asked.accepted {
         None if asked.is_given_up() => return Round::default(),
-        None if situation.server_name.is_none() && wants_a_name(situation.connections) => {
-            let offers = vec![Offer::Tls13And12, Offer::Only(TlsVersion::Tls11), Offer::Only(TlsVersion::Tls10)];
-            (MAX_ODD_CONNECTIONS, Round { offers, made_up_name: Some(MADE_UP_NAME) })
-        }
         None => {
-            let usual = asked.without_acceptance();
-            let offers = if usual.is_empty() { asked.rare() } else { usual };
-            (MAX_ODD_CONNECTIONS, Round { offers, made_up_name: None })
+            let nameless = situation.server_name.is_none();
+            let (mut offers, mut made_up_name) = (asked.without_acceptance(), None);
+            if offers.is_empty() && nameless && wants_a_name(situation.connections) {
+                offers = vec![Offer::Tls13And12, Offer::Only(TlsVersion::Tls10)];
+                made_up_name = Some(MADE_UP_NAME);
+            } else if offers.is_empty() {
+                offers = asked.rare();
+            }
+            (MAX_ODD_CONNECTIONS, Round { offers, made_up_name })
         }
         Some(accepted) => {
             let named = situation.server_name.or(adopted).is_some();
@@ -68,7 +72,8 @@ pub(super) fn next_round(situation: Situation<'_>) -> Round {
             (bound, Round { offers, made_up_name: adopted })
         }
     };
-    round.offers.truncate(situation.slots.min(bound.saturating_sub(spent)));
+    let left = bound.min(MAX_CONNECTIONS.saturating_sub(situation.for_suites));
+    round.offers.truncate(situation.slots.min(left.saturating_sub(spent)));
     round
 }
 
@@ -216,6 +221,15 @@ impl<'a> Asked<'a> {
             let again = *offer == Offer::Only(Tls12);
             self.times(*offer) == 0 && (again || !self.dropped_within(*offer))
         });
+        // Whether it was the extensions that the others were dropped for.
+        let unexplained = [Tls10, Tls11, Tls12].into_iter().any(|version| self.is_open(version));
+        if let Some(Offer::Bare(version)) = self.accepted
+            && offers.is_empty()
+            && unexplained
+            && self.times(Offer::Only(version)) == 0
+        {
+            offers.push(Offer::Only(version));
+        }
         offers
     }
 
@@ -250,8 +264,14 @@ impl<'a> Asked<'a> {
             .collect()
     }
 
-    /// Of the hellos only those without extensions were answered.
+    /// Of the hellos only those without extensions were answered, also at the version that is
+    /// accepted without any.
     fn drops_extensions(&self) -> bool {
+        if let Some(Offer::Bare(version)) = self.accepted
+            && self.times(Offer::Only(version)) == 0
+        {
+            return false;
+        }
         let bare = |hello: &HelloConnection| {
             hello.form == HelloForm::WithoutExtensions || hello.offered == [TlsVersion::Ssl3]
         };
@@ -288,7 +308,12 @@ impl<'a> Asked<'a> {
                 && !is_drop(&hello.answer)
                 && number.saturating_sub(hello.beside) > dropped
         });
-        (!confirmed && self.times(accepted) <= 1).then_some(accepted)
+        // With extensions, this also shows whether they were the reason.
+        let control = match accepted {
+            Offer::Bare(version) if self.times(Offer::Only(version)) == 0 => Offer::Only(version),
+            other => other,
+        };
+        (!confirmed && self.times(control) <= 1).then_some(control)
     }
 }
 

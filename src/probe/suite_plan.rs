@@ -9,14 +9,12 @@ use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::suites::{ClassSettled, SuiteEvidence, is_confirmed, is_drop, remaining};
 use crate::observation::versions::Settled;
 use crate::observation::{Connection, SuiteRun, TlsVersion};
-use crate::probe::hello_plan;
+use crate::probe::hello_plan::{self, MAX_CONNECTIONS};
 
 pub(super) mod every;
 
 /// Connections that settle the classes, where the versions leave as many of those of an endpoint.
 const MAX_CLASS_CONNECTIONS: usize = 7;
-/// For versions and classes together.
-const MAX_CONNECTIONS: usize = 12;
 
 /// How many connections may settle the classes.
 pub(super) fn budget(connections: &[Connection]) -> usize {
