@@ -91,6 +91,9 @@ struct Asked<'a> {
     settled: std::collections::BTreeMap<TlsVersion, Settled>,
     /// A hello that is known to be answered by a ServerHello.
     accepted: Option<Offer>,
+    /// The first round that met nothing but silence, from a server that accepts some version: one
+    /// that serves a connection at a time was busy with the handshake's.
+    unheard: Vec<usize>,
 }
 
 impl<'a> Asked<'a> {
@@ -128,7 +131,8 @@ impl<'a> Asked<'a> {
                 Some(HelloForm::Usual) | None => Offer::Only(version),
             }
         });
-        Self { connections, hellos, settled, accepted }
+        let unheard = if accepted.is_some() { silent_round(&hellos) } else { Vec::new() };
+        Self { connections, hellos, settled, accepted, unheard }
     }
 
     fn is_open(&self, version: TlsVersion) -> bool {
@@ -143,7 +147,8 @@ impl<'a> Asked<'a> {
         let same = |hello: &HelloConnection| {
             hello.offered == offer.versions() && hello.form == offer.form()
         };
-        self.hellos.iter().filter(|(_, hello)| same(hello)).count()
+        let heard = self.hellos.iter().filter(|(number, _)| !self.unheard.contains(number));
+        heard.filter(|(_, hello)| same(hello)).count()
     }
 
     /// Hellos enough were sent to a port that answered neither them nor the handshake: it does not
@@ -338,6 +343,16 @@ fn wants_a_name(connections: &[Connection]) -> bool {
                 }
         }
     }) && asked > 0
+}
+
+/// The numbers of the hellos of the first round of which none was answered and none dropped.
+fn silent_round(hellos: &[(usize, &HelloConnection)]) -> Vec<usize> {
+    let silent = |hello: &HelloConnection| {
+        matches!(hello.answer, HelloAnswer::NoAnswer { end: StreamEnd::TimedOut { .. } })
+    };
+    let rounds = hellos.chunk_by(|_, (_, next)| next.beside > 0);
+    let mut silent = rounds.filter(|round| round.iter().all(|(_, hello)| silent(hello)));
+    silent.next().into_iter().flatten().map(|(number, _)| *number).collect()
 }
 
 fn hellos(connections: &[Connection]) -> impl Iterator<Item = &HelloConnection> {

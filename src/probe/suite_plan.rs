@@ -16,6 +16,10 @@ pub(super) mod every;
 /// Connections that settle the classes, where the versions leave as many of those of an endpoint.
 const MAX_CLASS_CONNECTIONS: usize = 7;
 
+/// Connections left with which two versions can be asked at the same time, though the answer of the
+/// one may spare a question to the other.
+const ENOUGH_FOR_BOTH: usize = 6;
+
 /// How many connections may settle the classes.
 pub(super) fn budget(connections: &[Connection]) -> usize {
     MAX_CONNECTIONS.saturating_sub(hello_plan::spent(connections)).min(MAX_CLASS_CONNECTIONS)
@@ -61,7 +65,7 @@ pub(super) fn next_offers(
 ) -> Vec<SuiteOffer> {
     let evidence = SuiteEvidence::new(connections, runs);
     let left = budget(connections).saturating_sub(spent(runs, elsewhere));
-    let mut offers = open_classes(&evidence, &evidence.telling_versions(), runs);
+    let mut offers = open_classes(&evidence, &evidence.telling_versions(), runs, left);
     if offers.is_empty() {
         offers = controls(&evidence, runs).into_iter().take(1).collect();
     }
@@ -78,8 +82,9 @@ pub(super) fn beside_versions(connections: &[Connection], runs: &[SuiteRun]) -> 
         evidence.accepts_version(*version)
             && !more_telling(*version).iter().any(|other| evidence.version_is_open(*other))
     });
-    let mut offers = open_classes(&evidence, &telling, runs);
-    offers.truncate(budget(connections).saturating_sub(spent(runs, 0)));
+    let left = budget(connections).saturating_sub(spent(runs, 0));
+    let mut offers = open_classes(&evidence, &telling, runs, left);
+    offers.truncate(left);
     offers
 }
 
@@ -96,6 +101,7 @@ fn open_classes(
     evidence: &SuiteEvidence,
     telling: &[TlsVersion],
     runs: &[SuiteRun],
+    left: usize,
 ) -> Vec<SuiteOffer> {
     let open: Vec<CipherClass> = CipherClass::ALL
         .into_iter()
@@ -104,7 +110,8 @@ fn open_classes(
     let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));
     // Newest first: what that version shows need not be asked of the older one. Once it has shown
     // what it chooses first, the rest is mostly refused, and both can be asked.
-    let both = telling.first().is_some_and(|newest| runs.iter().any(|run| run.version == *newest));
+    let both = left >= ENOUGH_FOR_BOTH
+        && telling.first().is_some_and(|newest| runs.iter().any(|run| run.version == *newest));
     let mut offers: Vec<SuiteOffer> = telling
         .iter()
         .filter_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs))
