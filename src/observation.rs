@@ -200,9 +200,7 @@ impl HelloConnection {
 }
 
 /// What a hand-built ClientHello for versions has besides them.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HelloForm {
     /// Common suites and, above SSL 3.0, extensions.

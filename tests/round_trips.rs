@@ -152,16 +152,14 @@ async fn cost(place: u8, server: SocketAddr) -> Cost {
     config.deadline = Duration::from_secs(120);
     config.dialer.patience = Duration::from_secs(20);
     config.depth = Depth::Version;
-    let endpoint =
-        Endpoint { address: address.ip(), port: 2376, names: Vec::new(), sni: None };
+    let endpoint = Endpoint { address: address.ip(), port: 2376, names: Vec::new(), sni: None };
     let observation = observe(endpoint, &config).await;
     let assessment = assess(&observation);
     let plain = |c: &&Connection| matches!(c, Connection::Plain(_));
     let round_trips = *clock.ticks.borrow();
     Cost {
         round_trips,
-        connections: assessment.connections
-            - observation.connections.iter().filter(plain).count(),
+        connections: assessment.connections - observation.connections.iter().filter(plain).count(),
         tls: assessment.tls.expect("a TLS server"),
     }
 }

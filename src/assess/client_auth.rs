@@ -6,8 +6,8 @@
 use super::{Answer, ClientAuth, EnforcedBy, Verified, tls_exchanges, untrusted};
 use crate::observation::versions::describe;
 use crate::observation::{
-    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HelloForm, HttpAnswer, Observation,
-    StreamEnd, TlsVersion,
+    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HelloForm, HttpAnswer,
+    Observation, StreamEnd, TlsVersion,
 };
 
 pub(super) fn assess(observation: &Observation) -> ClientAuth {

@@ -304,9 +304,11 @@ impl Evidence {
                          offered; hellos without were answered afterwards"
                     ))
                 }
-                Some(_) if !(self.takes_extensions || self.dropped_bare.contains(&version)) => Settled::Open(format!(
-                    "{how}, and only hellos without extensions were answered"
-                )),
+                Some(_) if !(self.takes_extensions || self.dropped_bare.contains(&version)) => {
+                    Settled::Open(format!(
+                        "{how}, and only hellos without extensions were answered"
+                    ))
+                }
                 Some(other) if *connection <= self.over_when_answered => Settled::Refused(format!(
                     "its hello was answered with: {how}; {other} is accepted, and the server \
                      answered again afterwards"

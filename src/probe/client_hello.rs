@@ -210,10 +210,7 @@ fn hello_message(
 }
 
 fn has_extensions(offer: Offer) -> bool {
-    !matches!(
-        offer,
-        Offer::Bare(_) | Offer::Only(TlsVersion::Ssl3) | Offer::Rare(TlsVersion::Ssl3)
-    )
+    !matches!(offer, Offer::Bare(_) | Offer::Only(TlsVersion::Ssl3) | Offer::Rare(TlsVersion::Ssl3))
 }
 
 fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
@@ -237,11 +234,9 @@ fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
         Offer::Rare(TlsVersion::Tls10 | TlsVersion::Tls11) => {
             &[UNAUTHENTICATED_SUITES, UNAUTHENTICATED_ELLIPTIC_SUITES, EXPORT_SUITES]
         }
-        Offer::Rare(TlsVersion::Tls12 | TlsVersion::Tls13) => &[
-            UNAUTHENTICATED_TLS12_SUITES,
-            UNAUTHENTICATED_SUITES,
-            UNAUTHENTICATED_ELLIPTIC_SUITES,
-        ],
+        Offer::Rare(TlsVersion::Tls12 | TlsVersion::Tls13) => {
+            &[UNAUTHENTICATED_TLS12_SUITES, UNAUTHENTICATED_SUITES, UNAUTHENTICATED_ELLIPTIC_SUITES]
+        }
     };
     parts.iter().copied().flatten().chain(renegotiation_suite(offer)).copied()
 }

@@ -204,11 +204,14 @@ impl<'a> Asked<'a> {
         let listed = !offers.is_empty() && self.times(Offer::BelowTls12) == 0;
         let bare = self.drops_extensions();
         if !listed {
-            offers.extend([Tls11, Tls10].into_iter().filter(|v| self.is_open(*v)).map(|version| {
-                if bare { Offer::Bare(version) } else { Offer::Only(version) }
-            }));
+            offers.extend(
+                [Tls11, Tls10]
+                    .into_iter()
+                    .filter(|v| self.is_open(*v))
+                    .map(|version| if bare { Offer::Bare(version) } else { Offer::Only(version) }),
+            );
             // Alert 70 to 1.0 will settle it, and where connections are few it can wait for that.
-            let waits = slots < AT_ONCE && offers.contains(&Offer::Only(Tls10));
+            let waits = slots < AT_ONCE && offers.len() > 1;
             if self.is_open(Ssl3) && !waits {
                 offers.push(self.ssl3(named));
             }
@@ -318,10 +321,19 @@ impl<'a> Asked<'a> {
             Offer::Bare(version) if self.times(Offer::Only(version)) == 0 => Offer::Only(version),
             other => other,
         };
-        (!confirmed && self.times(control) <= 1).then_some(control)
+        let last =
+            self.hellos.iter().rev().find(|(_, hello)| {
+                hello.form == control.form() && hello.offered == control.versions()
+            });
+        let worth = match (self.times(control), last) {
+            (0 | 1, _) => true,
+            // Confirmed what came before it, and there was another drop since.
+            (2, Some((_, hello))) => matches!(hello.answer, HelloAnswer::ServerHello(_)),
+            _ => false,
+        };
+        (!confirmed && worth).then_some(control)
     }
 }
-
 
 /// Everything so far was refused by alerts that a server sends which wants a name, and a name was
 /// not tried yet.

@@ -257,7 +257,10 @@ mod tests {
     use crate::observation::{HelloConnection, ServerHelloFlight};
 
     fn hello(version: TlsVersion) -> Connection {
-        Connection::Hello(HelloConnection::new(vec![version], 100, HelloAnswer::ServerHello(ServerHelloFlight {
+        Connection::Hello(HelloConnection::new(
+            vec![version],
+            100,
+            HelloAnswer::ServerHello(ServerHelloFlight {
                 version: version.wire(),
                 cipher_suite: 0x002f,
                 retry_request: false,
@@ -266,7 +269,8 @@ mod tests {
                 certificate_request: None,
                 complete: true,
                 end: None,
-            })))
+            }),
+        ))
     }
 
     fn handshake(offered: &[TlsVersion], end: Option<StreamEnd>) -> Connection {

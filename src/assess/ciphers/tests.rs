@@ -10,7 +10,10 @@ const RSA: u16 = 0x002f;
 const RC4: u16 = 0x0005;
 
 fn chose(suite: u16) -> Connection {
-    Connection::Hello(HelloConnection::new(vec![Tls12], 100, HelloAnswer::ServerHello(ServerHelloFlight {
+    Connection::Hello(HelloConnection::new(
+        vec![Tls12],
+        100,
+        HelloAnswer::ServerHello(ServerHelloFlight {
             version: Tls12.wire(),
             cipher_suite: suite,
             retry_request: false,
@@ -19,7 +22,8 @@ fn chose(suite: u16) -> Connection {
             certificate_request: None,
             complete: true,
             end: None,
-        })))
+        }),
+    ))
 }
 
 fn every_suite(chosen: &[u16]) -> SuiteObservation {
@@ -47,7 +51,11 @@ fn every_suite(chosen: &[u16]) -> SuiteObservation {
 
 fn judged(asked: &SuiteObservation) -> CipherAssessment {
     let older = [TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3];
-    let refused = Connection::Hello(HelloConnection::new(older.to_vec(), 100, HelloAnswer::Alert { level: 2, description: 70 }));
+    let refused = Connection::Hello(HelloConnection::new(
+        older.to_vec(),
+        100,
+        HelloAnswer::Alert { level: 2, description: 70 },
+    ));
     let evidence = SuiteEvidence::new(&[chose(RSA), refused], &asked.runs);
     assess(Some(asked), &evidence)
 }

@@ -500,9 +500,11 @@ impl OpensslServer {
         let store = Mutex::new(CertificateStore::new());
         let deadline = Instant::now() + Duration::from_secs(20);
         let patience = Duration::from_secs(10);
-        let answer =
-            ask(&mut stream, &hello, patience, deadline, Wanted::Flight, &store).await;
-        (answer, store.into_inner().unwrap().into_certificates().into_iter().map(|der| der.0).collect())
+        let answer = ask(&mut stream, &hello, patience, deadline, Wanted::Flight, &store).await;
+        (
+            answer,
+            store.into_inner().unwrap().into_certificates().into_iter().map(|der| der.0).collect(),
+        )
     }
 }
 

@@ -109,7 +109,10 @@ pub fn plain(answers: &[(&str, u16)]) -> Connection {
 }
 
 pub fn hello() -> Connection {
-    Connection::Hello(HelloConnection::new(vec![TlsVersion::Tls12], 140, HelloAnswer::ServerHello(ServerHelloFlight {
+    Connection::Hello(HelloConnection::new(
+        vec![TlsVersion::Tls12],
+        140,
+        HelloAnswer::ServerHello(ServerHelloFlight {
             version: 0x0303,
             cipher_suite: 0xc02f,
             retry_request: false,
@@ -118,7 +121,8 @@ pub fn hello() -> Connection {
             certificate_request: None,
             complete: true,
             end: None,
-        })))
+        }),
+    ))
 }
 
 pub fn negotiated(version: TlsVersion) -> Negotiated {
