@@ -13,7 +13,7 @@ use tracing::trace;
 use super::certificate_store::CertificateStore;
 use super::client_hello::{self, ClientHello, Offer, Wanted};
 use super::handshake;
-use super::hello_plan::{self, AT_ONCE, Situation};
+use super::hello_plan::{self, AT_ONCE, MAX_CONNECTIONS, Situation};
 use super::suite_hellos::{self, Asker};
 use super::suite_plan;
 use crate::observation::versions::adopted_name;
@@ -38,7 +38,7 @@ impl Seen {
     }
 
     /// Rounds until nothing about versions is worth asking, or the time is over. `beside` counts the
-    /// connections to this endpoint that are open meanwhile.
+    /// connections to this endpoint that are open meanwhile: what they wait for leaves time for suites.
     pub async fn rounds(&mut self, asker: &Asker, suites: SuitesAsked, beside: usize) {
         let slots = AT_ONCE.saturating_sub(beside);
         while Instant::now() < asker.deadline {
@@ -48,24 +48,28 @@ impl Seen {
                 slots,
                 server_name: asker.server_name.as_deref(),
             });
-            if round.offers.is_empty() {
-                break;
-            }
             let mut asker = asker.clone();
             if let Some(name) = round.made_up_name {
                 asker.server_name = Some(name.to_owned());
             }
-            let left = slots.saturating_sub(round.offers.len());
-            let beside = match suites {
-                SuitesAsked::Classes => suite_plan::beside_versions(&self.connections, &self.runs),
-                SuitesAsked::All => Vec::new(),
+            let for_suites = match suites {
+                SuitesAsked::Classes if beside > 0 || !round.offers.is_empty() => {
+                    suite_plan::beside_versions(&self.connections, &self.runs)
+                }
+                SuitesAsked::Classes | SuitesAsked::All => Vec::new(),
             };
-            let beside: Vec<_> = beside.into_iter().take(left).collect();
-            let budget = Arc::new(AtomicUsize::new(beside.len()));
+            let spent = hello_plan::spent(&self.connections) + suite_plan::spent(&self.runs, 0);
+            let left = slots.min(MAX_CONNECTIONS.saturating_sub(spent));
+            let left = left.saturating_sub(round.offers.len());
+            let for_suites: Vec<_> = for_suites.into_iter().take(left).collect();
+            if round.offers.is_empty() && for_suites.is_empty() {
+                break;
+            }
+            let budget = Arc::new(AtomicUsize::new(for_suites.len()));
             let versions = self.versions(&asker, &round.offers);
             let (answers, runs) = tokio::join!(
                 versions,
-                suite_hellos::round(&asker, beside, &budget, self.runs.clone())
+                suite_hellos::round(&asker, for_suites, &budget, self.runs.clone())
             );
             self.runs = runs;
             for (number, mut hello) in answers.into_iter().enumerate() {
