@@ -188,3 +188,62 @@ fn a_mute_port_is_not_asked_five_times() {
     let mute = Server { patience: 0, ..server(&[], Refusal::Close) };
     assert_eq!(mute.asked(), (4, "?????".to_owned()));
 }
+
+fn plan(connections: &[Connection], slots: usize) -> Round {
+    next_round(Situation { connections, for_suites: 0, slots, server_name: None })
+}
+
+#[test]
+fn all_that_is_needed_anyway_goes_out_at_the_same_time() {
+    let new = server(&[Tls12, Tls13], Refusal::Alert(70));
+    let first = plan(&[new.shake_hands()], AT_ONCE);
+    assert_eq!(first.offers, [Offer::BelowTls12, Offer::Only(Tls12)]);
+    let old = server(&[Tls12], Refusal::Close);
+    let first = plan(&[old.shake_hands()], AT_ONCE);
+    assert_eq!(first.offers, [Offer::Only(Tls11), Offer::Only(Tls10), Offer::Only(Ssl3)]);
+    // Beside a connection that is still open there is room for suites.
+    let first = plan(&[old.shake_hands()], AT_ONCE - 1);
+    assert_eq!(first.offers, [Offer::Only(Tls11), Offer::Only(Tls10)]);
+}
+
+#[test]
+fn a_round_that_met_silence_alone_is_asked_once_more() {
+    let new = server(&[Tls12, Tls13], Refusal::Alert(70));
+    let mut connections = vec![new.shake_hands()];
+    for _ in 0..2 {
+        let round = plan(&connections, AT_ONCE);
+        assert_eq!(round.offers, [Offer::BelowTls12, Offer::Only(Tls12)]);
+        for (beside, offer) in round.offers.into_iter().enumerate() {
+            let end = StreamEnd::TimedOut { waited_ms: 3000 };
+            let hello = HelloConnection::new(offer.versions(), 100, HelloAnswer::NoAnswer { end });
+            connections.push(Connection::Hello(HelloConnection { beside, ..hello }));
+        }
+    }
+    let again = plan(&connections, AT_ONCE).offers;
+    assert!(
+        !again.contains(&Offer::BelowTls12) && !again.contains(&Offer::Only(Tls12)),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_name_is_made_up_only_where_everything_else_was_refused_and_none_was_given() {
+    let refused = server(&[], Refusal::Alert(40));
+    let connections = refused.connections();
+    let named: Vec<_> = hellos(&connections).filter(|h| h.made_up_name.is_some()).collect();
+    assert_eq!(named.len(), 2);
+    assert!(named.iter().all(|hello| hello.made_up_name.as_deref() == Some("localhost")));
+    let before = connections.iter().take_while(|connection| match connection {
+        Connection::Hello(hello) => hello.made_up_name.is_none(),
+        _ => true,
+    });
+    let before: Vec<Connection> = before.cloned().collect();
+    assert_eq!(plan(&before, AT_ONCE).made_up_name, Some(MADE_UP_NAME));
+    let given = Situation {
+        connections: &before,
+        for_suites: 0,
+        slots: AT_ONCE,
+        server_name: Some("docker.example"),
+    };
+    assert_eq!(next_round(given).made_up_name, None);
+}
