@@ -20,6 +20,7 @@ mod mutual_tls;
 mod recorded;
 mod rejudge;
 mod replay;
+mod round_trips;
 mod schema;
 mod syn_bed;
 mod syn_responder;
