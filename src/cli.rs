@@ -44,6 +44,8 @@ Examples:
   docksweep scan 10.0.0.5:2376 --sni docker.lan   one endpoint, by name
   docksweep scan 10.0.0.0/8 --dry-run             say what would be scanned
   docksweep scan 10.0.0.5 --credentials env       and audit with Docker's own certificate
+  docksweep scan 10.0.0.0/8 --checkpoint here     a long one; after a crash:
+  docksweep scan --resume here                    go on where it was
 
 Exit codes:
   0 done   1 failed   2 usage   3 nothing to scan   10 a finding at or above --fail-on
@@ -234,6 +236,28 @@ pub struct ScanArgs {
     /// Stop after this long; the report is then partial and the exit code 11
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Run")]
     pub max_duration: Option<Duration>,
+
+    /// Keep the scan's place in FILE and FILE.endpoints, so that --resume FILE can go on after
+    /// Ctrl-C, a crash or a power cut; both are removed when the scan is complete
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub checkpoint: Option<PathBuf>,
+
+    /// How often to do so
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        value_parser = duration,
+        help_heading = "Run"
+    )]
+    pub checkpoint_every: Duration,
+
+    /// Go on with the scan that FILE keeps the place of, and keep it there. Without targets, the
+    /// command line is the one that the scan began with, and flags given here are added or take the
+    /// place of its own; with targets, it is as given, and must come to the same scan. Names stand
+    /// for the addresses of then; a list from stdin is read again
+    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint", help_heading = "Run")]
+    pub resume: Option<PathBuf>,
 
     /// Progress bar on stderr
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Run")]

@@ -14,13 +14,15 @@ mod advisories;
 mod judging;
 mod merge;
 mod report;
+mod resume;
 mod rules;
 mod scan;
 
 /// Runs a whole command line; errors are printed here, and only here.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let result = match Cli::try_parse_from(arguments) {
-        Ok(cli) => run(cli),
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let result = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli, &arguments),
         Err(error) => usage(&error),
     };
     result.unwrap_or_else(|failure| {
@@ -29,9 +31,9 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
+fn run(cli: Cli, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Scan(args) => scan::run(*args),
+        Command::Scan(args) => scan::run(*args, arguments),
         Command::Report(args) => report::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Advisories(args) => advisories::run(args),

@@ -1,5 +1,6 @@
 //! Flags → one validated scan. After this nothing looks at a raw flag again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, Read as _, stdin};
 use std::num::NonZeroU32;
@@ -53,6 +54,13 @@ pub struct Config {
     pub progress: bool,
     /// Warnings go to stderr unless it is asked for quiet.
     pub warnings: bool,
+    /// Where to keep the scan's place, and how often.
+    pub checkpoint: Option<PathBuf>,
+    pub checkpoint_every: Duration,
+    /// Whether `--seed` gave the seed.
+    pub seed_given: bool,
+    /// What changes the facts that are recorded, by flag.
+    pub recorded: BTreeMap<String, String>,
 }
 
 /// The targets in the user's words, for the report.
@@ -144,6 +152,7 @@ impl Config {
         let credentials = credentials_source(&args)?
             .map(|source| Credentials::load(&source, jiff::Timestamp::now()))
             .transpose()?;
+        let recorded = recorded(&args, credentials.as_ref());
         let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
         let anchors = anchors(&args.trust)?.map(Arc::new);
         let known_keys = known_keys(&args.key_blocklists)?;
@@ -195,6 +204,8 @@ impl Config {
                 shard: args.shard.unwrap_or(Shard::WHOLE),
                 source_ip: args.source_ip,
                 interface: args.interface.clone(),
+                checkpoint_every: args.checkpoint.as_ref().map(|_| args.checkpoint_every),
+                resume: None,
             },
             probe: ProbeConfig {
                 dialer: Dialer {
@@ -229,8 +240,36 @@ impl Config {
                 When::Auto => on_terminal && !args.quiet && args.verbose == 0,
             },
             warnings: !args.quiet,
+            checkpoint: args.checkpoint,
+            checkpoint_every: args.checkpoint_every,
+            seed_given: args.seed.is_some(),
+            recorded,
         })
     }
+}
+
+/// Rate and concurrency are not among them, as they change nothing in what is found; nor is what
+/// only judges, as all is judged again.
+fn recorded(args: &ScanArgs, credentials: Option<&Credentials>) -> BTreeMap<String, String> {
+    let none = || "not given".to_owned();
+    let yes = |given: bool| if given { "given".to_owned() } else { none() };
+    let depth = args.depth.to_possible_value();
+    [
+        ("--timeout", format!("{:?}", args.timeout)),
+        ("--retries", args.retries.to_string()),
+        ("--source-ip", args.source_ip.map_or_else(none, |address| address.to_string())),
+        ("--interface", args.interface.clone().unwrap_or_else(none)),
+        ("--sni", args.sni.clone().unwrap_or_else(none)),
+        ("--depth", depth.map_or_else(none, |depth| depth.get_name().to_owned())),
+        ("--ciphers", yes(args.ciphers)),
+        ("--user-agent", args.user_agent.clone().unwrap_or_else(none)),
+        ("--endpoint-timeout", format!("{:?}", args.endpoint_timeout)),
+        ("--try-untrusted-cert", yes(args.try_untrusted_cert)),
+        ("--vantage", args.vantage.clone().unwrap_or_else(none)),
+        ("the client certificate", credentials.map_or_else(none, Credentials::fingerprint)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
 }
 
 fn targets(

@@ -151,6 +151,17 @@ impl Credentials {
         }
     }
 
+    /// SHA-256 in hex over the certificates that are shown and the roots that they are shown to.
+    pub fn fingerprint(&self) -> String {
+        let mut bytes = Vec::new();
+        self.chain.iter().for_each(|certificate| bytes.extend_from_slice(certificate));
+        for root in &self.roots.roots {
+            bytes.extend_from_slice(&root.subject);
+            bytes.extend_from_slice(&root.subject_public_key_info);
+        }
+        sha256_hex(&bytes)
+    }
+
     fn in_folder(folder: &Path, ca_name: String, now: Timestamp) -> Result<Self, CredentialsError> {
         let path = |name: &str| folder.join(name);
         Self::read(&path("ca.pem"), &path("cert.pem"), &path("key.pem"), ca_name, now)

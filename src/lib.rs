@@ -7,6 +7,7 @@ pub mod advisories;
 pub mod assess;
 pub mod baseline;
 pub mod certificate;
+pub mod checkpoint;
 pub mod cipher_suite;
 pub mod cli;
 pub mod command;

@@ -2,10 +2,11 @@
 //!
 //! Called by the `scan` subcommand and by anyone who uses the library as a scanner.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ use crate::advisories::Advisories;
 use crate::assess::assess;
 use crate::baseline::baseline;
 use crate::certificate::key::known::KnownKeys;
+use crate::checkpoint::Checkpoint;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
 };
@@ -24,7 +26,9 @@ use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
 use crate::rules::fleet::{EndpointKeys, Fleet};
 use crate::rules::{self, Basis, Subject};
-use crate::sweep::{OpenPort, SweepConfig, SweepError, SweepOutcome, SweepProgress, sweep};
+use crate::sweep::{
+    SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept, sweep,
+};
 use crate::target::TargetSet;
 use crate::trust::Anchors;
 
@@ -46,6 +50,25 @@ pub struct ScanConfig {
     pub anchors: Option<Arc<Anchors>>,
 }
 
+impl ScanConfig {
+    fn basis(&self) -> Basis<'_> {
+        Basis {
+            advisories: &self.advisories,
+            anchors: self.anchors.as_deref(),
+            known_keys: &self.known_keys,
+        }
+    }
+}
+
+/// What an earlier run of the same scan left, beside how far its sweep was.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// Endpoints that are done; they are judged again with the others.
+    pub observations: Vec<Observation>,
+    /// Open ports that are not, some of which may be among the above.
+    pub pending: Vec<SocketAddr>,
+}
+
 /// Live figures, for a progress display.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -64,6 +87,8 @@ pub struct ScanOutcome {
     pub incomplete_reason: Option<String>,
     /// What a reader of the report should know beside its findings.
     pub notes: Vec<String>,
+    /// Whether another run could find out more of what was asked for.
+    pub left_over: bool,
 }
 
 impl ScanOutcome {
@@ -71,11 +96,13 @@ impl ScanOutcome {
         let counts = self.sweep.counts;
         v1::Counts {
             sent: counts.sent,
+            answered: Some(counts.open + counts.closed + counts.unreachable),
             open: counts.open,
             closed: counts.closed,
             unreachable: counts.unreachable,
             silent: counts.silent,
             not_probed: counts.not_probed,
+            duplicates: Some(counts.duplicates),
         }
     }
 }
@@ -83,11 +110,14 @@ impl ScanOutcome {
 /// Open ports that wait for a probe: enough that probing, which is slower, holds up few sweeps. When
 /// it is full, the sweep waits.
 const QUEUE: usize = 4096;
+/// A wait that never ends, but that a clock can hold.
+const LONGEST_TICK: Duration = Duration::from_secs(86_400);
 /// Ports in one network that accept and say nothing, before they become one note.
 const MUTE_LISTED: usize = 32;
 
 /// Sweeps and judges until done or until `stop` is cancelled: then what is in flight is finished
-/// and the rest is left. `judged` sees each endpoint as soon as it is known.
+/// and the rest is left. `judged` sees each endpoint as soon as it is known. Where there is a
+/// `checkpoint`, it is told of all that another run would need to go on.
 ///
 /// # Errors
 /// The sweep could not run at all.
@@ -95,6 +125,8 @@ pub async fn run(
     config: &ScanConfig,
     progress: &Progress,
     stop: CancellationToken,
+    earlier: Earlier,
+    checkpoint: Option<&Checkpoint>,
     mut judged: impl FnMut(&v1::Endpoint),
 ) -> Result<ScanOutcome, SweepError> {
     let (open_ports, mut found) = mpsc::channel(QUEUE);
@@ -107,10 +139,21 @@ pub async fn run(
     );
     let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
-    let mut probes: JoinSet<Box<(v1::Endpoint, EndpointKeys)>> = JoinSet::new();
+    let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
     let mut collected = Collected::default();
     let mut drained = false;
+    let mut left = Left::of(&earlier);
+    let mut waiting: VecDeque<SocketAddr> = left.pending.iter().copied().collect();
+    for observation in earlier.observations {
+        let (endpoint, keys) = judge_for_fleet(observation, config.basis());
+        progress.judged.fetch_add(1, Relaxed);
+        collected.fleet.add(keys);
+        collected.take(endpoint, &mut judged);
+    }
+    let every = checkpoint.map_or(Duration::MAX, Checkpoint::every);
+    let mut told = Instant::now();
     loop {
+        let due = told + every.min(LONGEST_TICK);
         tokio::select! {
             outcome = &mut sweeping, if swept.is_none() => {
                 let outcome = outcome?;
@@ -119,7 +162,7 @@ pub async fn run(
             }
             Some(probed) = probes.join_next(), if !probes.is_empty() => match probed {
                 Ok(probed) => {
-                    let (endpoint, keys) = *probed;
+                    let Probed { endpoint, keys, line } = *probed;
                     progress.judged.fetch_add(1, Relaxed);
                     info!(
                         endpoint = endpoint.id,
@@ -128,44 +171,122 @@ pub async fn run(
                         connections = endpoint.connections,
                         "judged"
                     );
+                    let address = SocketAddr::new(endpoint.address, endpoint.port);
+                    if let (Some(checkpoint), Some(line)) = (checkpoint, line) {
+                        checkpoint.judged(address, line).await;
+                    }
+                    left.pending.remove(&address);
                     collected.fleet.add(keys);
                     collected.take(endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
             },
-            open = found.recv(), if !drained && probes.len() < config.parallel_endpoints => {
-                match open {
-                    // What was found before the stop is named, even if it is not asked any more.
-                    Some(port) if stop.is_cancelled() => collected.unasked.push(port),
-                    Some(port) => {
-                        debug!(address = %port.address, rtt = ?port.rtt, "open");
-                        let endpoint = endpoint(&port, config);
-                        let probe = config.probe.clone();
-                        let advisories = Arc::clone(&config.advisories);
-                        let anchors = config.anchors.clone();
-                        let known_keys = Arc::clone(&config.known_keys);
-                        probes.spawn(async move {
-                            let observation = observe(endpoint, &probe).await;
-                            let anchors = anchors.as_deref();
-                            let basis = Basis {
-                                advisories: &advisories,
-                                anchors,
-                                known_keys: &known_keys,
-                            };
-                            Box::new(judge_for_fleet(observation, basis))
-                        });
+            next = next(&mut waiting, &mut found),
+                if !drained && probes.len() < config.parallel_endpoints =>
+            {
+                match next {
+                    Some(Next::Open(address)) => {
+                        left.pending.insert(address);
+                        // What was found before the stop is named, even if it is not asked any more.
+                        if stop.is_cancelled() {
+                            collected.unasked.push(address);
+                        } else {
+                            let probing = probe(address, config, checkpoint);
+                            probes.spawn(probing);
+                        }
+                    }
+                    Some(Next::Reached(state)) => {
+                        left.state = Some(state.into());
+                        left.tell(checkpoint).await;
+                        told = Instant::now();
                     }
                     None => drained = true,
                 }
             }
+            // After the sweep nothing else says how many are judged.
+            () = tokio::time::sleep_until(due.into()), if swept.is_some() && !probes.is_empty() => {
+                left.tell(checkpoint).await;
+                told = Instant::now();
+            }
             else => break,
         }
     }
+    left.tell(checkpoint).await;
     let sweep = match swept {
         Some(outcome) => outcome,
         None => sweeping.await?,
     };
     Ok(collected.outcome(sweep, &mut judged))
+}
+
+/// What a later run would need beside the endpoints.
+#[derive(Default)]
+struct Left {
+    /// Open ports that are not judged.
+    pending: BTreeSet<SocketAddr>,
+    state: Option<Arc<SweepState>>,
+}
+
+impl Left {
+    fn of(earlier: &Earlier) -> Self {
+        let mut pending: BTreeSet<SocketAddr> = earlier.pending.iter().copied().collect();
+        for Observation { endpoint, .. } in &earlier.observations {
+            pending.remove(&SocketAddr::new(endpoint.address, endpoint.port));
+        }
+        Self { pending, state: None }
+    }
+
+    async fn tell(&self, checkpoint: Option<&Checkpoint>) {
+        if let (Some(checkpoint), Some(state)) = (checkpoint, &self.state) {
+            let pending = self.pending.iter().copied().collect();
+            checkpoint.reached(Arc::clone(state), pending).await;
+        }
+    }
+}
+
+enum Next {
+    Open(SocketAddr),
+    Reached(Box<SweepState>),
+}
+
+/// What an earlier run left comes first; `None` when the sweep is over, too.
+async fn next(
+    waiting: &mut VecDeque<SocketAddr>,
+    found: &mut mpsc::Receiver<Swept>,
+) -> Option<Next> {
+    if let Some(address) = waiting.pop_front() {
+        return Some(Next::Open(address));
+    }
+    Some(match found.recv().await? {
+        Swept::Open(port) => {
+            debug!(address = %port.address, rtt = ?port.rtt, "open");
+            Next::Open(port.address)
+        }
+        Swept::Reached(state) => Next::Reached(state),
+    })
+}
+
+struct Probed {
+    endpoint: v1::Endpoint,
+    keys: EndpointKeys,
+    /// The observation in JSON, for the checkpoint.
+    line: Option<Vec<u8>>,
+}
+
+fn probe(
+    address: SocketAddr,
+    config: &ScanConfig,
+    checkpoint: Option<&Checkpoint>,
+) -> impl Future<Output = Box<Probed>> + Send + 'static {
+    let endpoint = endpoint(address, config);
+    let keeps = checkpoint.is_some();
+    let config = config.clone();
+    async move {
+        let observation = observe(endpoint, &config.probe).await;
+        let line = keeps.then(|| serde_json::to_vec(&observation).ok()).flatten();
+        let (endpoint, keys) = judge_for_fleet(observation, config.basis());
+        Box::new(Probed { endpoint, keys, line })
+    }
 }
 
 /// The pure half of the pipeline, on one observation.
@@ -193,10 +314,10 @@ pub fn judge_for_fleet(observation: Observation, basis: Basis<'_>) -> (v1::Endpo
     (endpoint, keys)
 }
 
-fn endpoint(port: &OpenPort, config: &ScanConfig) -> Endpoint {
-    let names = config.targets.names(port.address.ip()).to_vec();
+fn endpoint(address: SocketAddr, config: &ScanConfig) -> Endpoint {
+    let names = config.targets.names(address.ip()).to_vec();
     let sni = config.sni.clone().or_else(|| names.first().cloned());
-    Endpoint { address: port.address.ip(), port: port.address.port(), names, sni }
+    Endpoint { address: address.ip(), port: address.port(), names, sni }
 }
 
 #[derive(Default)]
@@ -205,7 +326,7 @@ struct Collected {
     fleet: Fleet,
     /// Mute ports by network, /24 or /64, until it is known whether they are worth a line each.
     mute: BTreeMap<(IpAddr, u8), Mute>,
-    unasked: Vec<OpenPort>,
+    unasked: Vec<SocketAddr>,
     lost: Vec<String>,
 }
 
@@ -251,7 +372,7 @@ impl Collected {
         }
         if !self.unasked.is_empty() {
             let first: Vec<String> =
-                self.unasked.iter().take(10).map(|port| port.address.to_string()).collect();
+                self.unasked.iter().take(10).map(ToString::to_string).collect();
             notes.push(format!(
                 "{} open ports were found and not asked before the stop, such as {}",
                 self.unasked.len(),
@@ -269,7 +390,14 @@ impl Collected {
             None => None,
         };
         let fleet_findings = self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
-        ScanOutcome { endpoints: self.endpoints, fleet_findings, sweep, incomplete_reason, notes }
+        ScanOutcome {
+            endpoints: self.endpoints,
+            fleet_findings,
+            left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),
+            sweep,
+            incomplete_reason,
+            notes,
+        }
     }
 }
 

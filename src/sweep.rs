@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,12 +28,23 @@ mod links;
 mod pace;
 mod patience;
 mod socket;
+mod state;
 mod subnet_pace;
 mod syn;
 mod trouble;
 
 pub use engine::{Engine, EngineChoice};
 pub use pace::Rate;
+pub use state::{Resume, StateError, SweepState};
+
+/// What a sweep says while it runs, in the order in which it came to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swept {
+    Open(OpenPort),
+    /// Only where [`SweepConfig::checkpoint_every`] asks for it. All open ports that the state
+    /// counts were sent before it.
+    Reached(Box<SweepState>),
+}
 
 /// A port that took a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +75,10 @@ pub struct SweepConfig {
     /// Targets of the other address family are not probed then.
     pub source_ip: Option<IpAddr>,
     pub interface: Option<String>,
+    /// How often to say how far the sweep is, and once at its end; `None`: never.
+    pub checkpoint_every: Option<Duration>,
+    /// Where an earlier sweep of the same targets, seed and shard was left.
+    pub resume: Option<Arc<Resume>>,
 }
 
 impl Default for SweepConfig {
@@ -78,6 +94,8 @@ impl Default for SweepConfig {
             shard: Shard::WHOLE,
             source_ip: None,
             interface: None,
+            checkpoint_every: None,
+            resume: None,
         }
     }
 }
@@ -85,7 +103,7 @@ impl Default for SweepConfig {
 /// What became of the probes. An (address, port) pair is one probe, however often it was sent to;
 /// at the end of a sweep all but `sent` and
 /// `duplicates` add up to `probes`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// The pairs of this sweep's shard.
     pub probes: u64,
@@ -132,6 +150,21 @@ pub struct RoundProgress {
 }
 
 impl SweepProgress {
+    /// Begins with what an earlier sweep came to.
+    fn restore(&self, counts: &Counts) {
+        let Counts { probes, sent, open, closed, unreachable, silent, not_probed, duplicates } =
+            *counts;
+        let write = |count: &AtomicU64, value| count.store(value, Ordering::Relaxed);
+        write(&self.probes, probes);
+        write(&self.sent, sent);
+        write(&self.open, open);
+        write(&self.closed, closed);
+        write(&self.unreachable, unreachable);
+        write(&self.silent, silent);
+        write(&self.not_probed, not_probed);
+        write(&self.duplicates, duplicates);
+    }
+
     /// Each count is right, but they are not all of the same moment while the sweep runs.
     pub fn counts(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -224,6 +257,8 @@ pub enum SweepError {
     NotPermitted { source: io::Error },
     #[error("cannot prepare the SYN engine")]
     PacketSocket { source: io::Error },
+    #[error("cannot go on where the sweep was left: {0}")]
+    State(StateError),
     #[error("cannot start the sweep's thread")]
     Thread { source: io::Error },
     #[error("the sweep's thread ended without a result")]
@@ -232,7 +267,7 @@ pub enum SweepError {
 
 /// Sweeps `targets`, on a thread of its own, until all rounds are done or `cancel` says so.
 ///
-/// Open ports go to `open`, each once. While it is full no new probes are sent, so it must be
+/// Open ports go to `found`, each once. While it is full no new probes are sent, so it must be
 /// read while the sweep runs; nothing found is ever dropped while it is read. Cancelling ends the
 /// sending, and what is under way may still answer within the timeout. Dropping the future
 /// cancels too.
@@ -245,7 +280,7 @@ pub async fn sweep(
     config: SweepConfig,
     progress: Arc<SweepProgress>,
     cancel: CancellationToken,
-    open: mpsc::Sender<OpenPort>,
+    found: mpsc::Sender<Swept>,
 ) -> Result<SweepOutcome, SweepError> {
     let stop = cancel.child_token();
     let _stop_when_dropped = stop.clone().drop_guard();
@@ -254,8 +289,8 @@ pub async fn sweep(
         .name("sweep".to_owned())
         .spawn(move || {
             let result = match config.engine {
-                Engine::Connect => connect::run(&targets, &config, &progress, &stop, open),
-                Engine::Syn => syn::run(&targets, &config, &progress, &stop, open),
+                Engine::Connect => connect::run(&targets, &config, &progress, &stop, found),
+                Engine::Syn => syn::run(&targets, &config, &progress, &stop, found),
             };
             // Nobody waits for it when the future was dropped.
             let _ = done.send(result);

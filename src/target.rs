@@ -13,11 +13,13 @@ use thiserror::Error;
 
 pub mod order;
 
+mod digest;
 mod file;
 mod parse;
 mod range;
 mod set;
 
+pub use digest::TargetDigest;
 pub use parse::{NamedTarget, TargetProblem};
 pub use range::AddressRange;
 pub use set::{TargetSet, TargetSetError};

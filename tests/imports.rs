@@ -43,6 +43,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &[],
     ),
     ("sweep", &["sweep", "target"], &[]),
+    ("checkpoint", &["checkpoint", "observation", "sweep", "target"], &["TcpStream", "UdpSocket"]),
     ("resolve", &["target"], &[]),
     (
         "report",

@@ -20,6 +20,7 @@ mod mutual_tls;
 mod recorded;
 mod rejudge;
 mod replay;
+mod resume;
 mod round_trips;
 mod schema;
 mod syn_bed;

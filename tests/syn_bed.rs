@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use docksweep::sweep::{Engine, SweepConfig, SweepOutcome, SweepProgress, sweep};
+use docksweep::sweep::{Engine, SweepConfig, SweepOutcome, SweepProgress, Swept, sweep};
 use docksweep::target::{Ports, TargetList, TargetSet};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Socket, Type};
@@ -203,7 +203,7 @@ async fn sweep_all(
     let receiving = async {
         reading.await.unwrap();
         let mut found = BTreeSet::new();
-        while let Some(open) = receiver.recv().await {
+        while let Some(Swept::Open(open)) = receiver.recv().await {
             assert!(found.insert(open.address), "{} twice", open.address);
         }
         found

@@ -15,9 +15,16 @@ use serde_json::{Value, json};
 
 /// Each certificate on an address of its own, 127.31.0.1 and on, as a TLS 1.2 server shows it.
 fn stored(folder: &Path, certificates: &[&str]) -> String {
+    let path = folder.join("stored.json");
+    store(&path, None, 1, certificates);
+    path.to_str().unwrap().to_owned()
+}
+
+/// The report of a scan, or of one shard of it, that saw them on 127.31.0.`first` and on.
+pub fn store(path: &Path, shard: Option<&str>, first: u8, certificates: &[&str]) {
     let endpoints = certificates
         .iter()
-        .zip(1..)
+        .zip(first..)
         .map(|(name, last)| {
             docksweep::scan::judge(observation(last, der(name)), Basis::embedded().unwrap())
         })
@@ -26,7 +33,7 @@ fn stored(folder: &Path, certificates: &[&str]) -> String {
         "id": "x", "started_at": "2026-06-01T00:00:00Z", "finished_at": "2026-06-01T00:00:01Z",
         "command": "docksweep scan", "vantage": {"label": null, "source_addresses": []},
         "targets": [], "excluded": [], "ports": [2376], "engine": "connect", "seed": null,
-        "shard": null, "addresses": 1, "counts": v1::Counts::default(), "complete": true,
+        "shard": shard, "addresses": 1, "counts": v1::Counts::default(), "complete": true,
         "incomplete_reason": null, "unresolved": [], "notes": [],
     });
     let scan = serde_json::from_value(scan).unwrap();
@@ -37,9 +44,7 @@ fn stored(folder: &Path, certificates: &[&str]) -> String {
         Vec::new(),
         endpoints,
     );
-    let path = folder.join("stored.json");
-    std::fs::write(&path, serde_json::to_vec(&report).unwrap()).unwrap();
-    path.to_str().unwrap().to_owned()
+    std::fs::write(path, serde_json::to_vec(&report).unwrap()).unwrap();
 }
 
 fn der(name: &str) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! `docksweep scan`: from flags to report and exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
 use crate::command::advisories::{self, Known};
+use crate::command::resume::{self, Described as KeptAs, Finished, Keeping};
 use crate::command::{Failure, chain, warn};
 use crate::config::{Config, ConfigError, Described};
 use crate::exit_code::ExitCode;
@@ -20,14 +23,15 @@ use crate::report::v1::{self, Report};
 use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::resolve::{Resolved, resolve};
 use crate::rules;
-use crate::scan::{self, Progress, ScanConfig, ScanOutcome};
+use crate::scan::{self, Earlier, Progress, ScanConfig, ScanOutcome};
 use crate::sweep::{Engine, SweepConfig, SweepError, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 use crate::trust::Anchors;
 
-pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
+    let (args, stored) = resume::settle(args, arguments)?;
     let advisories = args.advisories.clone();
     let config = Config::new(args)?;
     let known = advisories::load(advisories.as_deref())?;
@@ -43,19 +47,33 @@ pub(super) fn run(args: ScanArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
-    let result = runtime.block_on(scan(config, &known));
+    let result = runtime.block_on(scan(config, &known, stored, arguments));
     // Probes that were left behind by a second Ctrl-C are not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
-    let started_at = Timestamp::now();
+async fn scan(
+    mut config: Config,
+    known: &Known,
+    stored: Option<Stored>,
+    arguments: &[OsString],
+) -> Result<ExitCode, Failure> {
+    let started_at = stored.as_ref().map_or_else(Timestamp::now, |it| it.header().started_at);
+    if let Some(stored) = &stored
+        && !config.seed_given
+    {
+        config.sweep.seed = stored.header().seed;
+    }
     let stop = Stop::listen(config.max_duration)?;
     let mut reporters = open_reporters(&config.outputs, config.text)?;
-    let (targets, unresolved) = tokio::select! {
-        resolved = resolved(config.targets, &config.ports, &stop.token) => resolved?,
-        () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
+    let list = std::mem::take(&mut config.targets);
+    let (targets, unresolved, names) = match &stored {
+        Some(stored) => as_then(list, &config.ports, stored)?,
+        None => tokio::select! {
+            resolved = resolved(list, &config.ports, &stop.token) => resolved?,
+            () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
+        },
     };
     for name in unresolved.iter().filter(|_| config.warnings) {
         warn(&format!("{} does not resolve: {}", name.name, name.reason));
@@ -65,19 +83,34 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
         return Err(nothing_to_scan());
     }
     let engine = config.engine.settle(&targets).map_err(|error| no_engine(&error))?;
-    let sweep = SweepConfig { engine, ..config.sweep };
+    let mut sweep = SweepConfig { engine, ..config.sweep.clone() };
     if config.warnings {
         warn_of(&targets, &sweep);
         known.notes(started_at).iter().for_each(|note| warn(note));
     }
     let mut report = head(&config.described, &targets, &sweep, started_at);
     report.vantage = v1::Vantage {
-        label: config.vantage,
+        label: config.vantage.clone(),
         source_addresses: source_addresses(sweep.source_ip, &targets),
     };
     report.ports = config.ports.as_slice().to_vec();
     report.unresolved = unresolved;
     let tool = v1::Tool::current(rules_version(), known.advisories.date());
+    let keeping = match &config.checkpoint {
+        // A stop before the first packet leaves nothing to go on with.
+        Some(path) if stored.is_some() || stop.reason().is_none() => {
+            let (program, config) = (rules_version(), &config);
+            let (report, sweep_then) = (&report, &sweep.clone());
+            let described = KeptAs { config, arguments, report, sweep: sweep_then, program, names };
+            let probes = sweep_then.shard.share(targets.len());
+            Some(resume::keep(path, stored, described, probes, &mut sweep)?)
+        }
+        _ => None,
+    };
+    let (checkpoint, earlier, resumed_notes) = match keeping {
+        Some(Keeping { checkpoint, earlier, notes }) => (Some(checkpoint), earlier, notes),
+        None => (None, Earlier::default(), Vec::new()),
+    };
     let mut write_error = reporters.begin(&tool, &report).err();
 
     let had_readers = !reporters.is_empty();
@@ -95,28 +128,39 @@ async fn scan(config: Config, known: &Known) -> Result<ExitCode, Failure> {
         anchors: config.anchors,
     };
     let trust_note = scan_config.anchors.as_deref().map(trust_note);
-    let running = scan::run(&scan_config, &progress, stop.token.clone(), |endpoint| {
-        if let Err(error) = reporters.endpoint(endpoint) {
-            write_error.get_or_insert(error);
-        }
-        if had_readers && reporters.is_empty() {
-            stop.because("every reader of the report went away");
-        }
-    });
+    let keeps = checkpoint.as_ref();
+    let running =
+        scan::run(&scan_config, &progress, stop.token.clone(), earlier, keeps, |endpoint| {
+            if let Err(error) = reporters.endpoint(endpoint) {
+                write_error.get_or_insert(error);
+            }
+            if had_readers && reporters.is_empty() {
+                stop.because("every reader of the report went away");
+            }
+        });
     let outcome = tokio::select! {
         outcome = running => outcome.map_err(|error| Failure::error(&error))?,
         () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
     };
     drop(display);
 
+    let kept = match checkpoint {
+        Some(checkpoint) => Some(checkpoint.finish().await.map_err(|e| Failure::error(&e))?),
+        None => None,
+    };
     let reason = stop.reason();
     let mut notes = known.notes(report.started_at);
     notes.extend(trust_note);
+    notes.extend(resumed_notes);
+    notes.extend(kept.as_ref().and_then(resume::trouble_note));
+    let left_over = outcome.left_over || reason.is_some();
     let report = finished(tool, report, outcome, &targets, notes, reason);
     let written = reporters.finish(&report).err();
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
     }
+    let finished = if left_over { Finished::No } else { Finished::Yes };
+    resume::end(kept, config.checkpoint.as_ref(), finished, config.warnings);
     Ok(exit_code(&report, config.fail_on))
 }
 
@@ -161,21 +205,31 @@ fn open_reporters(
 /// Names asked of the resolver at once.
 const LOOKUPS: usize = 64;
 
+/// The targets, the names that led to none, and those that did.
+type Targets = (Arc<TargetSet>, Vec<v1::Unresolved>, Vec<ResolvedName>);
+
+fn as_then(mut list: TargetList, ports: &Ports, stored: &Stored) -> Result<Targets, Failure> {
+    let unresolved = resume::resolve_as_then(&mut list, stored)?;
+    Ok((Arc::new(list.into_set(ports)?), unresolved, stored.header().names.clone()))
+}
+
 async fn resolved(
     mut list: TargetList,
     ports: &Ports,
     stop: &CancellationToken,
-) -> Result<(Arc<TargetSet>, Vec<v1::Unresolved>), Failure> {
+) -> Result<Targets, Failure> {
     let names = list.names().to_vec();
     let Resolved { addresses, unresolved } = resolve(&names, LOOKUPS, stop).await;
+    let mut resolved = Vec::new();
     for (named, address) in addresses {
         list.add_resolved(&named, address);
+        resolved.push(ResolvedName { name: named.name, port: named.port, address });
     }
     let unresolved = unresolved
         .into_iter()
         .map(|unresolved| v1::Unresolved { name: unresolved.name, reason: unresolved.reason })
         .collect();
-    Ok((Arc::new(list.into_set(ports)?), unresolved))
+    Ok((Arc::new(list.into_set(ports)?), unresolved, resolved))
 }
 
 /// A wish that cannot be had is a usage error, unlike a machine without sockets.
@@ -223,6 +277,7 @@ fn head(
         command: std::env::args().collect::<Vec<_>>().join(" "),
         vantage: v1::Vantage::default(),
         targets: described.targets.clone(),
+        targets_digest: Some(targets.digest().to_string()),
         excluded: described.excluded.clone(),
         ports: Vec::new(),
         engine: match sweep.engine {

@@ -69,6 +69,7 @@ struct Started<'a> {
     seed: Option<u64>,
     shard: Option<&'a str>,
     addresses: u64,
+    targets_digest: Option<&'a str>,
 }
 
 impl<'a> Started<'a> {
@@ -87,6 +88,7 @@ impl<'a> Started<'a> {
             seed: scan.seed,
             shard: scan.shard.as_deref(),
             addresses: scan.addresses,
+            targets_digest: scan.targets_digest.as_deref(),
         }
     }
 }

@@ -168,7 +168,7 @@ fn scanned(scan: &v1::Scan) -> String {
 }
 
 fn probes(counts: v1::Counts) -> String {
-    let v1::Counts { sent, open, closed, unreachable, silent, not_probed } = counts;
+    let v1::Counts { sent, open, closed, unreachable, silent, not_probed, duplicates, .. } = counts;
     let parts = [
         (open, "open"),
         (closed, "closed"),
@@ -176,7 +176,12 @@ fn probes(counts: v1::Counts) -> String {
         (silent, "silent"),
         (not_probed, "not asked"),
     ];
-    format!("{sent} sent: {}", counted(parts).unwrap_or_else(|| "no answer".to_owned()))
+    let became = counted(parts).unwrap_or_else(|| "no answer".to_owned());
+    let mut text = format!("{sent} sent, {} answered: {became}", counts.answered());
+    if let Some(repeated) = duplicates.filter(|count| *count > 0) {
+        text.push_str(&format!("; {}", plural(repeated, "repeated answer", "repeated answers")));
+    }
+    text
 }
 
 fn nothing_found(scan: &v1::Scan) -> &'static str {

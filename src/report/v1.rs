@@ -126,6 +126,10 @@ pub struct Scan {
     /// Names of the target list that led to no address.
     pub unresolved: Vec<Unresolved>,
     pub notes: Vec<String>,
+    /// SHA-256 in hex over the pairs of address and port that the targets, ports and excludes come
+    /// to: scans of the same pairs have the same one. Null in reports of older versions.
+    #[serde(default)]
+    pub targets_digest: Option<String>,
 }
 
 /// From where the network was looked at. Another place can see another network.
@@ -157,6 +161,13 @@ pub struct Counts {
     pub silent: u64,
     /// Not asked, because the scan was cut short.
     pub not_probed: u64,
+    /// Pairs that something answered for: those open, closed and unreachable. Null in reports of
+    /// older versions.
+    #[serde(default)]
+    pub answered: Option<u64>,
+    /// Answers beyond the first to a probe. Null where they were not counted.
+    #[serde(default)]
+    pub duplicates: Option<u64>,
 }
 
 impl Counts {
@@ -165,12 +176,22 @@ impl Counts {
     pub const fn plus(self, other: &Self) -> Self {
         Self {
             sent: self.sent.saturating_add(other.sent),
+            answered: Some(self.answered().saturating_add(other.answered())),
             open: self.open.saturating_add(other.open),
             closed: self.closed.saturating_add(other.closed),
             unreachable: self.unreachable.saturating_add(other.unreachable),
             silent: self.silent.saturating_add(other.silent),
             not_probed: self.not_probed.saturating_add(other.not_probed),
+            duplicates: match (self.duplicates, other.duplicates) {
+                (Some(mine), Some(theirs)) => Some(mine.saturating_add(theirs)),
+                _ => None,
+            },
         }
+    }
+
+    /// Also where the report does not say it.
+    pub const fn answered(&self) -> u64 {
+        self.open.saturating_add(self.closed).saturating_add(self.unreachable)
     }
 }
 

@@ -20,9 +20,12 @@ use super::links::{LeftOut, Links};
 use super::pace::Pace;
 use super::patience::Patience;
 use super::socket::{self, Answer, Origin, Shortage, State};
+use super::state::{Place, Start, Timer};
 use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
-use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
+use super::{
+    OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept,
+};
 use crate::target::TargetSet;
 use crate::target::order::Permutation;
 
@@ -55,7 +58,7 @@ pub(super) fn run(
     config: &SweepConfig,
     progress: &SweepProgress,
     cancel: &CancellationToken,
-    open: mpsc::Sender<OpenPort>,
+    open: mpsc::Sender<Swept>,
 ) -> Result<SweepOutcome, SweepError> {
     let origin = Origin { source_ip: config.source_ip, interface: config.interface.clone() };
     check_origin(config)?;
@@ -65,7 +68,8 @@ pub(super) fn run(
     let no_hosts = Links::look_up().map_or_else(unknown_links, |links| links.no_hosts());
     let ceiling = config.concurrency.max(1);
     let probes = config.shard.share(targets.len());
-    progress.probes.store(probes, Ordering::Relaxed);
+    let order = Permutation::new(targets.len(), config.seed);
+    let start = Start::of(targets, config, &order, progress)?;
     let sweep = Sweep {
         targets,
         config,
@@ -75,26 +79,28 @@ pub(super) fn run(
         origin,
         epoll,
         events: Vec::with_capacity(1024),
-        order: Permutation::new(targets.len(), config.seed),
-        answered: Answered::new(probes),
-        settled: 0,
-        reached: 0,
+        order,
+        answered: start.answered,
+        settled: start.settled,
+        reached: start.reached,
         in_flight: InFlight::new(),
         spare: None,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
-        room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: None },
+        room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: start.narrowest },
         shortage: None,
-        unreachable: Tally::default(),
-        not_probed: Tally::default(),
         no_hosts,
-        left_out: LeftOut::default(),
+        left_out: start.left_out,
+        unreachable: start.unreachable,
+        not_probed: start.not_probed,
         notes: Vec::new(),
         stopped: None,
+        timer: Timer::new(config.checkpoint_every, Instant::now()),
+        here: start.place,
     };
-    Ok(sweep.run(probes))
+    Ok(sweep.run(probes, start.walked))
 }
 
 struct Sweep<'a> {
@@ -102,7 +108,7 @@ struct Sweep<'a> {
     config: &'a SweepConfig,
     progress: &'a SweepProgress,
     cancel: &'a CancellationToken,
-    open: mpsc::Sender<OpenPort>,
+    open: mpsc::Sender<Swept>,
     origin: Origin,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -119,7 +125,7 @@ struct Sweep<'a> {
     spare: Option<Spare>,
     /// Open ports that the channel had no room for; nothing is launched while there are any, so
     /// there are never more than can be under way.
-    undelivered: VecDeque<OpenPort>,
+    undelivered: VecDeque<Swept>,
     pace: Pace,
     subnet_pace: SubnetPace,
     patience: Patience,
@@ -132,6 +138,9 @@ struct Sweep<'a> {
     left_out: LeftOut,
     notes: Vec<String>,
     stopped: Option<StopReason>,
+    timer: Timer,
+    /// Where the launching is.
+    here: Place,
 }
 
 struct Spare {
@@ -169,28 +178,36 @@ enum Pause {
 }
 
 impl Sweep<'_> {
-    fn run(mut self, probes: u64) -> SweepOutcome {
-        for round in 0..=self.config.retries {
+    /// `walked` is what the first round need not do.
+    fn run(mut self, probes: u64, mut walked: u64) -> SweepOutcome {
+        for round in self.here.round..=self.config.retries {
             if self.stopped.is_some() || self.settled == probes {
                 break;
             }
+            if round > self.here.round {
+                self.here = Place { round, cursor: 0 };
+            }
             self.progress.round.store(round.into(), Ordering::Relaxed);
             self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
-            self.progress.round_walked.store(0, Ordering::Relaxed);
+            self.progress.round_walked.store(std::mem::take(&mut walked), Ordering::Relaxed);
             self.round(round);
+        }
+        if self.timer.is_asked() {
+            let over = Place { round: self.config.retries + 1, cursor: 0 };
+            let place = if self.stopped.is_some() { self.place() } else { over };
+            self.undelivered.push_back(self.state(place));
         }
         self.deliver_rest();
         self.finish(probes)
     }
 
     fn round(&mut self, round: u8) {
-        let mut cursor = 0;
         loop {
             self.look_for_a_reason_to_stop();
             if self.stopped == Some(StopReason::ReceiverGone) {
                 return;
             }
-            let pause = self.launch(&mut cursor, round);
+            let pause = self.launch(round);
             if matches!(pause, Pause::RoundOver) && self.in_flight.is_empty() {
                 return;
             }
@@ -202,6 +219,7 @@ impl Sweep<'_> {
             self.reap(self.nap(&pause, timeout));
             self.expire(timeout);
             self.deliver();
+            self.say_how_far();
         }
     }
 
@@ -213,8 +231,8 @@ impl Sweep<'_> {
         }
     }
 
-    /// Sends a batch of probes from `cursor` on, as far as there is room and leave for it.
-    fn launch(&mut self, cursor: &mut u64, round: u8) -> Pause {
+    /// Sends a batch of probes, as far as there is room and leave for it.
+    fn launch(&mut self, round: u8) -> Pause {
         for _ in 0..BATCH {
             if self.stopped.is_some() {
                 return Pause::RoundOver;
@@ -227,7 +245,7 @@ impl Sweep<'_> {
                 return Pause::For(held.until - now);
             }
             let held = self.shortage.and_then(|held| held.position);
-            let Some(position) = held.or_else(|| self.answered.next_unset(*cursor)) else {
+            let Some(position) = held.or_else(|| self.answered.next_unset(self.here.cursor)) else {
                 return Pause::RoundOver;
             };
             self.room.recover(now);
@@ -244,7 +262,7 @@ impl Sweep<'_> {
             }
             self.subnet_pace.spend(address.ip(), now);
             if held.is_none() {
-                *cursor = position + 1;
+                self.here.cursor = position + 1;
                 self.reached += u64::from(round == 0);
                 bump(&self.progress.round_walked);
             }
@@ -374,7 +392,7 @@ impl Sweep<'_> {
                 let rtt = started.elapsed();
                 self.patience.observe(rtt);
                 bump(&self.progress.open);
-                self.undelivered.push_back(OpenPort { address, rtt });
+                self.undelivered.push_back(Swept::Open(OpenPort { address, rtt }));
                 self.deliver();
             }
             Answer::Closed | Answer::MetItself => {
@@ -452,21 +470,56 @@ impl Sweep<'_> {
     }
 
     fn deliver(&mut self) {
-        while let Some(open) = self.undelivered.pop_front() {
-            match self.open.try_send(open) {
+        while let Some(swept) = self.undelivered.pop_front() {
+            match self.open.try_send(swept) {
                 Ok(()) => {}
-                Err(TrySendError::Full(open)) => return self.undelivered.push_front(open),
+                Err(TrySendError::Full(swept)) => return self.undelivered.push_front(swept),
                 Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
             }
         }
     }
 
     fn deliver_rest(&mut self) {
-        for open in self.undelivered.drain(..) {
-            if self.open.blocking_send(open).is_err() {
+        for swept in self.undelivered.drain(..) {
+            if self.open.blocking_send(swept).is_err() {
                 self.stopped = Some(StopReason::ReceiverGone);
             }
         }
+    }
+
+    fn say_how_far(&mut self) {
+        if !self.timer.is_asked() || !self.undelivered.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        if self.timer.is_due(began) {
+            self.undelivered.push_back(self.state(self.place()));
+            self.deliver();
+            self.timer.made(began, Instant::now());
+        }
+    }
+
+    /// All before it is answered, or has been silent for its time.
+    fn place(&self) -> Place {
+        // Attempts begin in the order of their positions, and a round ends with its last attempt.
+        let under_way = self.in_flight.oldest().map(|(_, attempt)| attempt.position);
+        let held = self.shortage.and_then(|held| held.position);
+        let first = [under_way, held].into_iter().flatten().min();
+        Place { cursor: first.unwrap_or(u64::MAX).min(self.here.cursor), ..self.here }
+    }
+
+    fn state(&self, place: Place) -> Swept {
+        Swept::Reached(Box::new(SweepState {
+            place,
+            counts: self.progress.counts(),
+            found_in_round: 0,
+            unreachable: self.unreachable.refused(),
+            not_probed: self.not_probed.refused(),
+            left_out: self.left_out,
+            narrowest: self.room.narrowest,
+            lost: 0,
+            answered: self.answered.encode(),
+        }))
     }
 
     fn finish(mut self, probes: u64) -> SweepOutcome {

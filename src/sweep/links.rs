@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{LinkAddr, SockaddrStorage};
+use serde::{Deserialize, Serialize};
 
 /// An Ethernet address.
 pub(super) type Mac = [u8; 6];
@@ -90,7 +91,7 @@ impl Link {
 }
 
 /// Probes to network and broadcast addresses of this machine's links, which are never sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LeftOut(Option<(u64, SocketAddr)>);
 
 impl LeftOut {

@@ -21,9 +21,13 @@ use super::answered::Answered;
 use super::links::LeftOut;
 use super::pace::Pace;
 use super::patience::Patience;
+use super::state::{Place, Start, Timer, Trail};
 use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
-use super::{OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress};
+use super::{
+    Counts, OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState,
+    Swept,
+};
 use crate::target::TargetSet;
 use crate::target::order::Permutation;
 
@@ -90,7 +94,7 @@ pub(super) fn run(
     config: &SweepConfig,
     progress: &SweepProgress,
     cancel: &CancellationToken,
-    open: mpsc::Sender<OpenPort>,
+    open: mpsc::Sender<Swept>,
 ) -> Result<SweepOutcome, SweepError> {
     check()?;
     super::connect::check_origin(config)?;
@@ -106,7 +110,8 @@ pub(super) fn run(
     let receiver = Receiver::open(&ways, reserved.port).map_err(failed)?;
     let mailbox = Mailbox::default();
     let probes = config.shard.share(targets.len());
-    progress.probes.store(probes, Ordering::Relaxed);
+    let order = Permutation::new(targets.len(), config.seed);
+    let start = Start::of(targets, config, &order, progress)?;
     let sweep = Sweep {
         targets,
         config,
@@ -120,18 +125,18 @@ pub(super) fn run(
         letters: Vec::new(),
         present: Vec::new(),
         neighbours: Neighbours::new(LEAST_QUESTIONS.max(u32::from(config.retries) + 1)),
-        left_out: LeftOut::default(),
+        left_out: start.left_out,
         resets_due: VecDeque::new(),
         is_reset_next: true,
-        order: Permutation::new(targets.len(), config.seed),
-        answered: Answered::new(probes),
-        settled: 0,
-        reached: 0,
-        cursor: 0,
+        order,
+        answered: start.answered,
+        settled: start.settled,
+        reached: start.reached,
+        cursor: start.place.cursor,
         log: SendLog::default(),
         last_sent: None,
         resets_owed: 0,
-        found_in_round: 0,
+        found_in_round: start.found_in_round,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
@@ -141,16 +146,19 @@ pub(super) fn run(
         leave: Leave::Used,
         patience: Patience::new(config.timeout),
         shortage: None,
-        unreachable: Tally::default(),
-        not_probed: Tally::default(),
+        unreachable: start.unreachable,
+        not_probed: start.not_probed,
         stopped: None,
+        timer: Timer::new(config.checkpoint_every, Instant::now()),
+        trail: Trail::new(start.place, config.timeout + SYN_ACK_REPEATED),
+        lost_before: start.lost,
     };
     std::thread::scope(|scope| {
         let receiving = std::thread::Builder::new().name("sweep-receive".to_owned());
         receiving
             .spawn_scoped(scope, || mailbox.fill(&receiver, &cookie, reserved.port))
             .map_err(|source| SweepError::Thread { source })?;
-        let outcome = sweep.run(probes);
+        let outcome = sweep.run(probes, start.place.round, start.walked);
         mailbox.close();
         Ok(outcome)
     })
@@ -161,7 +169,7 @@ struct Sweep<'a> {
     config: &'a SweepConfig,
     progress: &'a SweepProgress,
     cancel: &'a CancellationToken,
-    open: mpsc::Sender<OpenPort>,
+    open: mpsc::Sender<Swept>,
     cookie: &'a Cookie,
     ways: &'a Ways,
     /// One for each way.
@@ -190,7 +198,7 @@ struct Sweep<'a> {
     resets_owed: u64,
     found_in_round: u64,
     /// Open ports that the channel had no room for; nothing is sent while there are any.
-    undelivered: VecDeque<OpenPort>,
+    undelivered: VecDeque<Swept>,
     pace: Pace,
     subnet_pace: SubnetPace,
     loss: LossWatch,
@@ -203,6 +211,11 @@ struct Sweep<'a> {
     unreachable: Tally,
     not_probed: Tally,
     stopped: Option<StopReason>,
+    timer: Timer,
+    /// So old that also a SYN-ACK that was lost once has come again.
+    trail: Trail,
+    /// Answers that an earlier run of this sweep could not read in time.
+    lost_before: u64,
 }
 
 /// This machine takes no packets for the moment.
@@ -230,20 +243,28 @@ enum Pause {
 }
 
 impl Sweep<'_> {
-    fn run(mut self, probes: u64) -> SweepOutcome {
-        for round in 0..=self.config.retries {
+    /// `walked` is what the first round need not do.
+    fn run(mut self, probes: u64, first: u8, mut walked: u64) -> SweepOutcome {
+        for round in first..=self.config.retries {
             if self.stopped.is_some() || self.settled == probes {
                 break;
             }
+            if round > first {
+                self.cursor = 0;
+                self.found_in_round = 0;
+            }
             self.progress.round.store(round.into(), Ordering::Relaxed);
             self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
-            self.progress.round_walked.store(0, Ordering::Relaxed);
-            self.cursor = 0;
-            self.found_in_round = 0;
+            self.progress.round_walked.store(std::mem::take(&mut walked), Ordering::Relaxed);
             self.log.next_round();
             self.measured_from = (Instant::now(), self.progress.sent.load(Ordering::Relaxed));
             self.send_round(round);
             self.wait_for_answers(round, probes);
+        }
+        if self.timer.is_asked() {
+            let over = Place { round: self.config.retries + 1, cursor: 0 };
+            let place = if self.stopped.is_some() { self.place() } else { over };
+            self.undelivered.push_back(self.state(place));
         }
         self.deliver_rest();
         self.finish(probes)
@@ -309,6 +330,9 @@ impl Sweep<'_> {
             return pause;
         }
         self.watch_for_loss(now);
+        if self.timer.is_asked() {
+            self.trail.note(Place { round, cursor: self.cursor }, now);
+        }
         let begun = self.cursor;
         let pause = self.queue_batch(round, now);
         if self.cursor > begun {
@@ -433,6 +457,7 @@ impl Sweep<'_> {
         self.letters = letters;
         self.meet_neighbours();
         self.deliver();
+        self.say_how_far();
     }
 
     fn settle(&mut self, letter: Letter) {
@@ -459,7 +484,7 @@ impl Sweep<'_> {
             Kind::SynAck => {
                 bump(&self.progress.open, 1);
                 self.found_in_round += 1;
-                self.undelivered.push_back(OpenPort { address: target, rtt });
+                self.undelivered.push_back(Swept::Open(OpenPort { address: target, rtt }));
             }
             Kind::Reset => {
                 bump(&self.progress.closed, 1);
@@ -502,21 +527,60 @@ impl Sweep<'_> {
     }
 
     fn deliver(&mut self) {
-        while let Some(open) = self.undelivered.pop_front() {
-            match self.open.try_send(open) {
+        while let Some(swept) = self.undelivered.pop_front() {
+            match self.open.try_send(swept) {
                 Ok(()) => {}
-                Err(TrySendError::Full(open)) => return self.undelivered.push_front(open),
+                Err(TrySendError::Full(swept)) => return self.undelivered.push_front(swept),
                 Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
             }
         }
     }
 
     fn deliver_rest(&mut self) {
-        for open in self.undelivered.drain(..) {
-            if self.open.blocking_send(open).is_err() {
+        for swept in self.undelivered.drain(..) {
+            if self.open.blocking_send(swept).is_err() {
                 self.stopped = Some(StopReason::ReceiverGone);
             }
         }
+    }
+
+    fn say_how_far(&mut self) {
+        if !self.timer.is_asked() || !self.undelivered.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        if self.timer.is_due(began) {
+            let place = self.place();
+            self.undelivered.push_back(self.state(place));
+            self.deliver();
+            self.timer.made(began, Instant::now());
+        }
+    }
+
+    /// All before it is answered, or has been silent for its time.
+    fn place(&mut self) -> Place {
+        // Once packets wait for room, the trail goes no further, but it may get as far as them.
+        let waiting = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
+        let waiting = waiting.map(|queued| queued.position);
+        let waiting = waiting.filter(|position| !self.answered.contains(*position));
+        let waiting = waiting.min().unwrap_or(u64::MAX);
+        let place = self.trail.old_enough(Instant::now());
+        Place { cursor: place.cursor.min(waiting), ..place }
+    }
+
+    fn state(&self, place: Place) -> Swept {
+        let counts = self.progress.counts();
+        Swept::Reached(Box::new(SweepState {
+            place,
+            counts: Counts { sent: counts.sent - self.loss.totals().0, ..counts },
+            found_in_round: self.found_in_round,
+            unreachable: self.unreachable.refused(),
+            not_probed: self.not_probed.refused(),
+            left_out: self.left_out,
+            narrowest: None,
+            lost: self.lost_before + self.mailbox.lost(),
+            answered: self.answered.encode(),
+        }))
     }
 
     fn finish(self, probes: u64) -> SweepOutcome {
@@ -534,7 +598,7 @@ impl Sweep<'_> {
         notes.extend(self.neighbours.note());
         notes.extend(self.left_out.note());
         notes.extend(self.loss_note());
-        let lost = self.mailbox.lost();
+        let lost = self.lost_before + self.mailbox.lost();
         if lost > 0 {
             notes
                 .push(format!("{lost} answers came faster than they could be read, and were lost"));

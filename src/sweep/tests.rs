@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
 use super::*;
+use crate::target::order::Permutation;
 use crate::target::{Ports, TargetList};
 
 fn targets(words: &[String]) -> Arc<TargetSet> {
@@ -19,7 +20,7 @@ async fn sweep_all(words: &[String], config: SweepConfig) -> (SweepOutcome, BTre
     let sweeping = sweep(targets(words), config, Arc::default(), CancellationToken::new(), sender);
     let receiving = async {
         let mut found = BTreeSet::new();
-        while let Some(open) = receiver.recv().await {
+        while let Some(Swept::Open(open)) = receiver.recv().await {
             assert!(found.insert(open.address), "{} twice", open.address);
         }
         found
@@ -128,7 +129,7 @@ async fn what_answers_only_later_is_found_by_a_retry() {
             != IpAddr::from([127, 42, 1, 1])
         {}
     });
-    let found = receiver.recv().await.unwrap();
+    let Some(Swept::Open(found)) = receiver.recv().await else { panic!("nothing was found") };
     assert_eq!(found.address.ip(), IpAddr::from([127, 42, 1, 1]));
     let outcome = sweeping.await.unwrap().unwrap();
     assert_eq!((outcome.counts.open, outcome.counts.silent), (1, 0));
@@ -173,7 +174,7 @@ async fn a_full_channel_stops_the_launching_and_loses_nothing() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(progress.counts().sent <= 3 + 4, "{:?}", progress.counts());
     let mut found = BTreeSet::new();
-    while let Some(open) = receiver.recv().await {
+    while let Some(Swept::Open(open)) = receiver.recv().await {
         found.insert(open.address);
     }
     assert_eq!(found.len(), 59);
@@ -355,4 +356,125 @@ fn without_descriptors() {
     assert_eq!(outcome.counts, Counts { probes: 1, not_probed: 1, ..Counts::default() });
     assert_eq!(outcome.local_errors[0].probes, 1);
     assert!(outcome.notes[0].starts_with("1 probe could not be made"), "{outcome:?}");
+}
+
+/// All that a sweep says, in order.
+async fn said(targets: &Arc<TargetSet>, config: &SweepConfig) -> (SweepOutcome, Vec<Swept>) {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let cancel = CancellationToken::new();
+    let sweeping = sweep(Arc::clone(targets), config.clone(), Arc::default(), cancel, sender);
+    let receiving = async {
+        let mut said = Vec::new();
+        while let Some(swept) = receiver.recv().await {
+            said.push(swept);
+        }
+        said
+    };
+    let (outcome, said) = tokio::join!(sweeping, receiving);
+    (outcome.unwrap(), said)
+}
+
+fn addresses(said: &[Swept]) -> Vec<SocketAddr> {
+    let open = said.iter().filter_map(|swept| match swept {
+        Swept::Open(open) => Some(open.address),
+        Swept::Reached(_) => None,
+    });
+    open.collect()
+}
+
+#[tokio::test]
+async fn from_any_state_on_the_rest_is_found_and_all_is_counted_once() {
+    let mute = Mute::new();
+    let listeners: Vec<TcpListener> =
+        (1..=30).map(|n| TcpListener::bind((format!("127.63.40.{n}"), 2375)).unwrap()).collect();
+    let words = ["127.63.40.0/23".to_owned(), format!("127.63.43.1:{0}", mute.port)];
+    let targets = targets(&words);
+    for engine in [Engine::Connect, Engine::Syn] {
+        let shard = Shard::new(1, NonZeroU64::new(2).unwrap()).unwrap();
+        for shard in [Shard::WHOLE, shard] {
+            let config = SweepConfig {
+                engine,
+                shard,
+                rate: Rate::PerSecond(NonZeroU32::new(4000).unwrap()),
+                checkpoint_every: Some(Duration::from_millis(1)),
+                seed: 5,
+                ..quick()
+            };
+            if engine == Engine::Syn && syn::check().is_err() {
+                eprintln!("skipped: the SYN engine needs CAP_NET_RAW");
+                continue;
+            }
+            let (whole, all) = said(&targets, &config).await;
+            let mut expected = addresses(&all);
+            expected.sort_unstable();
+            let states: Vec<usize> =
+                (0..all.len()).filter(|at| matches!(all[*at], Swept::Reached(_))).collect();
+            assert!(states.len() > 10, "{}", states.len());
+            for at in states.iter().step_by(states.len() / 3).chain(states.last()) {
+                let Swept::Reached(state) = &all[*at] else { panic!() };
+                let before = addresses(&all[..*at]);
+                assert_eq!(state.counts().open, before.len() as u64);
+                // One that was found after the state, as a journal may hold.
+                let later: Vec<SocketAddr> = addresses(&all[*at..]).into_iter().take(1).collect();
+                let open = [&before[..], &later].concat();
+                let resume =
+                    Some(Arc::new(Resume { state: (**state).clone(), open: open.clone() }));
+                let (outcome, rest) =
+                    said(&targets, &SweepConfig { resume, ..config.clone() }).await;
+                let mut found = [open, addresses(&rest)].concat();
+                found.sort_unstable();
+                assert_eq!(found, expected, "from state {at} of {}", all.len());
+                let same = |counts: Counts| Counts { sent: 0, ..counts };
+                assert_eq!(same(outcome.counts), same(whole.counts));
+                assert_balanced(&outcome.counts);
+            }
+        }
+    }
+    drop(listeners);
+}
+
+#[tokio::test]
+async fn a_state_of_other_targets_is_refused() {
+    let config =
+        SweepConfig { checkpoint_every: Some(Duration::from_secs(9)), ..SweepConfig::default() };
+    let (_, all) = said(&targets(&["127.63.42.0/28".to_owned()]), &config).await;
+    let Some(Swept::Reached(state)) = all.last() else { panic!("no state at the end") };
+    let (sender, _receiver) = mpsc::channel(1);
+    let resume = Some(Arc::new(Resume { state: (**state).clone(), open: Vec::new() }));
+    let config = SweepConfig { resume, ..config };
+    let others = targets(&["127.63.42.0/27".to_owned()]);
+    let error = sweep(others, config, Arc::default(), CancellationToken::new(), sender).await;
+    assert!(matches!(error, Err(SweepError::State(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_under_way_counts_as_not_sent() {
+    let mute = Mute::new();
+    let targets = targets(&["127.63.42.0/24".to_owned(), format!("127.63.43.2:{}", mute.port)]);
+    let index = targets.index(SocketAddr::from(([127, 63, 43, 2], mute.port))).unwrap();
+    let order = Permutation::new(targets.len(), 5);
+    let position = order.position(index).unwrap();
+    for engine in [Engine::Connect, Engine::Syn] {
+        let config = SweepConfig {
+            engine,
+            seed: 5,
+            timeout: Duration::from_secs(600),
+            checkpoint_every: Some(Duration::from_millis(1)),
+            ..SweepConfig::default()
+        };
+        if engine == Engine::Syn && syn::check().is_err() {
+            eprintln!("skipped: the SYN engine needs CAP_NET_RAW");
+            continue;
+        }
+        let (sender, mut receiver) = mpsc::channel(1);
+        let cancel = CancellationToken::new();
+        tokio::spawn(sweep(Arc::clone(&targets), config, Arc::default(), cancel, sender));
+        loop {
+            let Some(Swept::Reached(state)) = receiver.recv().await else { panic!("no state") };
+            if state.counts().closed == 256 {
+                assert!(state.place.round == 0 && state.place.cursor <= position, "{state:?}");
+                break;
+            }
+        }
+    }
 }

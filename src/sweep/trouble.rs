@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::LocalError;
 
@@ -11,7 +12,39 @@ use super::LocalError;
 #[derive(Debug, Default)]
 pub(super) struct Tally(Vec<(Errno, u64, SocketAddr)>);
 
+/// One kind of refusal, to be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The system's number of the error.
+    errno: i32,
+    probes: u64,
+    /// The first target that met it.
+    example: SocketAddr,
+}
+
+/// Linux keeps its error numbers below this.
+const ERRNO_END: i32 = 4096;
+
 impl Tally {
+    /// What `refused` gave; `None` if it holds what is no error's number.
+    pub(super) fn of(refused: &[Refused]) -> Option<Self> {
+        let entry = |entry: &Refused| {
+            let valid = (1..ERRNO_END).contains(&entry.errno);
+            let error = valid.then(|| Errno::from_raw_os_error(entry.errno))?;
+            Some((error, entry.probes, entry.example))
+        };
+        refused.iter().map(entry).collect::<Option<_>>().map(Self)
+    }
+
+    pub(super) fn refused(&self) -> Vec<Refused> {
+        let entry = |(error, probes, example): &(Errno, u64, SocketAddr)| Refused {
+            errno: error.raw_os_error(),
+            probes: *probes,
+            example: *example,
+        };
+        self.0.iter().map(entry).collect()
+    }
+
     pub(super) fn add(&mut self, error: Errno, target: SocketAddr) {
         match self.0.iter_mut().find(|(known, ..)| *known == error) {
             Some((_, count, _)) => *count += 1,
@@ -85,6 +118,10 @@ mod tests {
             tally.unreachable_notes().collect::<Vec<_>>(),
             ["no route for 2 probes, e.g. to 127.0.0.1:2375"]
         );
+        let mut kept = tally.refused();
+        assert_eq!(Tally::of(&kept).unwrap().refused(), kept);
+        kept[0].errno = 0;
+        assert!(Tally::of(&kept).is_none());
         let errors = tally.local_errors();
         assert_eq!((errors.len(), errors[0].probes, errors[0].example), (2, 2, target(1)));
         assert!(errors[0].error.contains("unreachable"), "{}", errors[0].error);

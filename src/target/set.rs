@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
-use super::Ports;
 use super::range::{AddressRange, Family, LOOPBACK, NO_HOST, routed_parts};
+use super::{Ports, TargetDigest};
 
 /// All the (address, port) pairs of one scan, each exactly once, numbered from 0 by address and
 /// then port. It takes memory by the ranges it was made of, not by the addresses in them.
@@ -132,6 +132,11 @@ impl TargetSet {
             }
         }
         parts
+    }
+
+    /// What tells this set of pairs from others.
+    pub fn digest(&self) -> TargetDigest {
+        TargetDigest::of(self)
     }
 
     /// How many pairs are not on this machine's loopback addresses.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::report::v1::{Counts, Scan, Vantage};
+use crate::report::v1::{Scan, Vantage};
 use crate::target::order::{Shard, ShardError};
 
 #[cfg(test)]
@@ -33,8 +33,8 @@ pub(super) enum JoinError {
 
 /// The joined scan: counts are added, and what is missing makes it incomplete.
 ///
-/// All shards must be of one scan, which the targets, excludes, ports, addresses and the seed
-/// tell. Of a shard that is there several times, the counts are those of one: of a complete one,
+/// All shards must be of one scan, which the seed and the digest of the targets tell, or, where a
+/// report has none, their words: targets, excludes, ports and the number of addresses. Of a shard that is there several times, the counts are those of one: of a complete one,
 /// or else of the one that ended last. Reports that are no shards may stand beside.
 ///
 /// # Errors
@@ -84,13 +84,21 @@ pub(super) fn scan(parts: &[Part], command: String) -> Result<Scan, JoinError> {
             source_addresses: distinct(scans().flat_map(|scan| &scan.vantage.source_addresses)),
         },
         targets: distinct(scans().flat_map(|scan| &scan.targets)),
+        targets_digest: first
+            .scan
+            .targets_digest
+            .clone()
+            .filter(|digest| scans().all(|scan| scan.targets_digest.as_ref() == Some(digest))),
         excluded: everywhere,
         ports,
         engine: first.scan.engine,
         seed: first.scan.seed.filter(|seed| scans().all(|scan| scan.seed == Some(*seed))),
         shard: None,
         addresses: addresses(&counted),
-        counts: scans().fold(Counts::default(), |sum, scan| sum.plus(&scan.counts)),
+        counts: scans()
+            .map(|scan| scan.counts)
+            .reduce(|sum, counts| sum.plus(&counts))
+            .unwrap_or_default(),
         complete: reasons.is_empty(),
         incomplete_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         unresolved: distinct(scans().flat_map(|scan| &scan.unresolved)),
@@ -151,15 +159,19 @@ fn same_scan(a: &Scan, b: &Scan) -> bool {
 
 /// In what two shards show that they are not of one scan.
 fn difference(a: ShardOrder, scan: &Scan, b: ShardOrder, other: &Scan) -> Option<&'static str> {
-    let same = [
-        (a.count == b.count, "number of shards"),
-        (scan.seed == other.seed, "seed"),
+    let numbers = [(a.count == b.count, "number of shards"), (scan.seed == other.seed, "seed")];
+    let in_words = [
         (scan.targets == other.targets, "targets"),
         (scan.excluded == other.excluded, "excludes"),
         (scan.ports == other.ports, "ports"),
         (scan.addresses == other.addresses, "number of addresses"),
     ];
-    same.into_iter().find_map(|(same, what)| (!same).then_some(what))
+    let digests = match (&scan.targets_digest, &other.targets_digest) {
+        (Some(mine), Some(theirs)) => Some([(mine == theirs, "targets")]),
+        _ => None,
+    };
+    let targets = digests.as_ref().map_or(&in_words[..], |digests| &digests[..]);
+    numbers.iter().chain(targets).find_map(|(same, what)| (!same).then_some(*what))
 }
 
 /// Ranges of missing shards that are named one by one.
@@ -196,11 +208,21 @@ fn missing(shards: &BTreeMap<ShardOrder, &Part>) -> Option<String> {
 
 /// Those of one target list once.
 fn addresses(parts: &[&Part]) -> u64 {
-    let lists: BTreeSet<(&[String], &[String], u64)> = parts
+    let lists: BTreeSet<(List<'_>, u64)> = parts
         .iter()
-        .map(|Part { scan, .. }| (&*scan.targets, &*scan.excluded, scan.addresses))
+        .map(|Part { scan, .. }| match &scan.targets_digest {
+            Some(digest) => (List::Digest(digest), scan.addresses),
+            None => (List::Words(&scan.targets, &scan.excluded), scan.addresses),
+        })
         .collect();
-    lists.into_iter().fold(0, |sum, (_, _, addresses)| sum.saturating_add(addresses))
+    lists.into_iter().fold(0, |sum, (_, addresses)| sum.saturating_add(addresses))
+}
+
+/// What tells a target list from others.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum List<'a> {
+    Digest(&'a str),
+    Words(&'a [String], &'a [String]),
 }
 
 /// In the order in which they first come.

@@ -91,9 +91,12 @@ fn keys_are_those_of_the_contract_in_its_order() {
     assert_keys(
         &report.scan,
         "id started_at finished_at command vantage targets excluded ports engine seed shard \
-         addresses counts complete incomplete_reason unresolved notes",
+         addresses counts complete incomplete_reason unresolved notes targets_digest",
     );
-    assert_keys(&report.scan.counts, "sent open closed unreachable silent not_probed");
+    assert_keys(
+        &report.scan.counts,
+        "sent open closed unreachable silent not_probed answered duplicates",
+    );
     assert_keys(&report.summary, "endpoints by_access by_severity by_grade");
     let endpoint = report.endpoints.iter().find(|e| e.id == "tcp/10.0.0.6:2376").unwrap();
     assert_keys(

@@ -36,7 +36,7 @@ async fn sweep_all(words: &[String], config: SweepConfig) -> (SweepOutcome, BTre
     let sweeping = sweep(targets(words), config, Arc::default(), CancellationToken::new(), sender);
     let receiving = async {
         let mut found = BTreeSet::new();
-        while let Some(open) = receiver.recv().await {
+        while let Some(Swept::Open(open)) = receiver.recv().await {
             assert!(found.insert(open.address), "{} twice", open.address);
         }
         found

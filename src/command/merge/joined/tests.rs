@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::report::v1::Counts;
 
 fn part(name: &str, shard: Option<&str>) -> Part {
     let scan = json!({
@@ -26,6 +27,7 @@ fn all_shards_are_the_whole() {
     assert!(joined.complete);
     assert_eq!((joined.incomplete_reason, joined.shard, joined.seed), (None, None, Some(7)));
     assert_eq!((joined.addresses, joined.counts.sent, joined.counts.open), (100, 30, 3));
+    assert_eq!((joined.counts.answered, joined.counts.duplicates), (Some(3), None));
 }
 
 #[test]
@@ -74,6 +76,17 @@ fn shards_of_another_scan_are_refused() {
         let error = join(&[part("a", Some("1/3")), other]).unwrap_err();
         assert!(matches!(error, JoinError::OtherSet { what, .. } if what == expected), "{error}");
     }
+    let digests = |mine: &str, theirs: &str| {
+        let (mut a, mut b) = (part("a", Some("1/3")), part("b", Some("2/3")));
+        a.scan.targets_digest = Some(mine.to_owned());
+        b.scan.targets_digest = Some(theirs.to_owned());
+        b.scan.targets = vec!["10.0.0.0-10.0.0.255".to_owned()];
+        join(&[a, b])
+    };
+    let joined = digests("1f", "1f").unwrap();
+    assert_eq!((joined.targets_digest.as_deref(), joined.addresses), (Some("1f"), 100));
+    let error = digests("1f", "2f").unwrap_err();
+    assert!(matches!(error, JoinError::OtherSet { what: "targets", .. }), "{error}");
     let error = join(&[part("a", Some("4/3"))]).unwrap_err();
     assert!(matches!(error, JoinError::Shard { .. }), "{error}");
     assert_eq!(join(&[]), Err(JoinError::Nothing));
