@@ -1,7 +1,7 @@
 # Everything a contributor runs. The first two targets are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-sweep compare compose-check lab-install lab-up lab-down schema advisories deny
+.PHONY: help demo test lint bench bench-sweep compare shards compose-check lab-install lab-up lab-down schema advisories deny
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench-sweep: ## compare sweeps in a network of its own (needs root)
 
 compare: ## compare verdicts on TLS versions with other scanners; writes tests/compare/README.md (root)
 	tests/compare/run.sh
+
+shards: ## scan in shards by a real Slurm array and GNU parallel, and merge (root)
+	tests/shards/run.sh
 
 compose-check: ## check docker-compose.test.yml (needs docker-compose)
 	docker-compose -f docker-compose.test.yml config --quiet

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 command -v shellcheck >/dev/null || apt_install shellcheck
 
-mapfile -d '' -t tracked < <(git ls-files -z -- '*.sh' .ci/run)
+mapfile -d '' -t tracked < <(git ls-files -z -- '*.sh' '*.sbatch' .ci/run)
 scripts=()
 for script in "${tracked[@]}"; do
   if [ -f "$script" ]; then scripts+=("$script"); fi # deleted and not committed yet

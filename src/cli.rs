@@ -93,6 +93,11 @@ pub struct ScanArgs {
     #[arg(long, value_name = "PPS|max", default_value = "10000", help_heading = "Sweep")]
     pub rate: String,
 
+    /// Probes a second to any one /24 (IPv6: /64), or max; loopback has no limit [default: a
+    /// twentieth of --rate, and 256 at least]
+    #[arg(long, value_name = "PPS|max", help_heading = "Sweep")]
+    pub subnet_rate: Option<String>,
+
     /// Connections open at once in the sweep [default: 4096, or what the descriptor limit allows]
     #[arg(long, value_name = "N", help_heading = "Sweep")]
     pub concurrency: Option<usize>,

@@ -81,8 +81,8 @@ pub enum ConfigError {
     Open { path: PathBuf, source: std::io::Error },
     #[error("stdin can be read once, and - is given {0} times")]
     StdinTwice(usize),
-    #[error("--rate '{0}' is neither max nor a number from 1 up")]
-    Rate(String),
+    #[error("{0} '{1}' is neither max nor a number from 1 up")]
+    Rate(&'static str, String),
     #[error("--concurrency must be at least 1")]
     Concurrency,
     #[error("--sni '{0}' is not a host name")]
@@ -137,7 +137,7 @@ impl ConfigError {
 /// Connections open at once in the sweep, where nothing else is asked for.
 const CONCURRENCY: usize = 4096;
 /// Endpoints probed at once.
-const PARALLEL_ENDPOINTS: usize = 96;
+const PARALLEL_ENDPOINTS: usize = 512;
 /// Descriptors for the program itself: standard streams, reports, the runtime's own.
 const OTHER_DESCRIPTORS: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -160,7 +160,8 @@ impl Config {
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
         let user_agent = user_agent(args.user_agent)?;
-        let rate = rate(&args.rate)?;
+        let subnet_rate = args.subnet_rate.map(|text| rate("--subnet-rate", &text)).transpose()?;
+        let rate = rate("--rate", &args.rate)?;
         let described = Described {
             targets: described(&args.targets, &args.inputs),
             excluded: described(&args.excludes, &args.exclude_files),
@@ -191,6 +192,7 @@ impl Config {
             sweep: SweepConfig {
                 engine: Engine::default(),
                 rate,
+                subnet_rate: subnet_rate.unwrap_or(rate.share_of_a_subnet()),
                 concurrency: limits::concurrency_that_fits(
                     asked,
                     descriptors,
@@ -390,14 +392,14 @@ fn credentials_source(args: &ScanArgs) -> Result<Option<Source>, ConfigError> {
     }
 }
 
-fn rate(text: &str) -> Result<Rate, ConfigError> {
+fn rate(flag: &'static str, text: &str) -> Result<Rate, ConfigError> {
     if text == "max" {
         return Ok(Rate::Max);
     }
     text.replace('_', "")
         .parse::<NonZeroU32>()
         .map(Rate::PerSecond)
-        .map_err(|_| ConfigError::Rate(text.to_owned()))
+        .map_err(|_| ConfigError::Rate(flag, text.to_owned()))
 }
 
 fn server_name(text: String) -> Result<String, ConfigError> {

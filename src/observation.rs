@@ -180,6 +180,38 @@ pub struct HelloConnection {
     /// Size of the ClientHello record sent.
     pub hello_bytes: usize,
     pub answer: HelloAnswer,
+    #[serde(default)]
+    pub form: HelloForm,
+    /// A server name that nobody gave, sent to a server that refused every hello without one.
+    #[serde(default)]
+    pub made_up_name: Option<String>,
+    /// How many of the connections just before this one in the list were still under way when it
+    /// was opened: what became of those came after it.
+    #[serde(default)]
+    pub beside: usize,
+}
+
+impl HelloConnection {
+    /// A hello of the usual form, opened after all before it had ended.
+    pub fn new(offered: Vec<TlsVersion>, hello_bytes: usize, answer: HelloAnswer) -> Self {
+        let form = HelloForm::Usual;
+        Self { offered, hello_bytes, answer, form, made_up_name: None, beside: 0 }
+    }
+}
+
+/// What a hand-built ClientHello for versions has besides them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HelloForm {
+    /// Common suites and, above SSL 3.0, extensions.
+    #[default]
+    Usual,
+    /// Common suites, and no extension.
+    WithoutExtensions,
+    /// Anonymous suites, suites without encryption and those of a shared key, and no others.
+    RareSuites,
+    /// SSL 3.0 with the server name as its extension, which only later versions have.
+    Ssl3WithName,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

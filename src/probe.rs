@@ -14,13 +14,12 @@ use tracing::trace;
 use crate::credentials::Credentials;
 use crate::observation::versions::describe;
 use crate::observation::{
-    AuditObservation, Connection, Endpoint, Exchange, ExchangeResult, HelloAnswer, HttpAnswer,
+    AuditObservation, Connection, Endpoint, Exchange, ExchangeResult, HttpAnswer,
     OBSERVATION_VERSION, Observation, PlainConnection, StreamEnd, SuiteObservation, SuitesAsked,
     TlsConnection,
 };
-use crate::probe::certificate_store::CertificateStore;
-use crate::probe::client_hello::ClientHello;
 use crate::probe::docker_api::{Cost, Depth};
+use crate::probe::hello_rounds::Seen;
 use crate::probe::http::{HttpConnection, HttpLimits, RequestHead};
 use crate::probe::stream::{Dialer, PatientStream};
 use crate::probe::throwaway::Throwaway;
@@ -31,6 +30,7 @@ pub mod client_hello;
 pub mod docker_api;
 pub mod handshake;
 mod hello_plan;
+mod hello_rounds;
 pub mod http;
 #[cfg(feature = "legacy-tls")]
 mod legacy;
@@ -42,7 +42,7 @@ pub mod throwaway;
 mod untrusted;
 mod watched_key;
 
-pub use suite_hellos::AT_ONCE as CONNECTIONS_AT_ONCE;
+pub use hello_plan::AT_ONCE as CONNECTIONS_AT_ONCE;
 
 /// How every endpoint is asked.
 #[derive(Clone, Debug)]
@@ -85,11 +85,17 @@ pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
 struct Probe<'a> {
     config: &'a ProbeConfig,
     endpoint: Endpoint,
+    client: HttpClient<'a>,
+    deadline: Instant,
+    seen: Seen,
+    cipher_suites: Option<SuiteObservation>,
+}
+
+/// What requests over any transport have in common.
+struct HttpClient<'a> {
+    config: &'a ProbeConfig,
     head: RequestHead,
     deadline: Instant,
-    connections: Vec<Connection>,
-    certificates: CertificateStore,
-    cipher_suites: Option<SuiteObservation>,
 }
 
 /// What one attempt at a transport showed of it.
@@ -115,15 +121,10 @@ impl<'a> Probe<'a> {
             Some(name) => format!("{name}:{}", endpoint.port),
             None => std::net::SocketAddr::new(endpoint.address, endpoint.port).to_string(),
         };
-        Self {
-            config,
-            head: RequestHead { host, user_agent: config.user_agent.clone() },
-            deadline: Instant::now() + config.deadline,
-            endpoint,
-            connections: Vec::new(),
-            certificates: CertificateStore::new(),
-            cipher_suites: None,
-        }
+        let head = RequestHead { host, user_agent: config.user_agent.clone() };
+        let deadline = Instant::now() + config.deadline;
+        let client = HttpClient { config, head, deadline };
+        Self { config, client, deadline, endpoint, seen: Seen::default(), cipher_suites: None }
     }
 
     fn cut_short(&self) -> Option<String> {
@@ -132,12 +133,13 @@ impl<'a> Probe<'a> {
     }
 
     fn into_observation(self, observed_at: Timestamp, cut_short: Option<String>) -> Observation {
+        let (connections, _, certificates) = self.seen.into_parts();
         Observation {
             version: OBSERVATION_VERSION,
             endpoint: self.endpoint,
             observed_at,
-            connections: self.connections,
-            certificates: self.certificates.into_certificates(),
+            connections,
+            certificates: certificates.into_certificates(),
             cut_short,
             audit: None,
             untrusted: None,
@@ -177,7 +179,7 @@ impl<'a> Probe<'a> {
     /// Keeps what a connection showed.
     fn record(&mut self, connection: Connection) {
         trace!(address = %self.endpoint.address, port = self.endpoint.port, ?connection);
-        self.connections.push(connection);
+        self.seen.connections.push(connection);
     }
 
     async fn dial(&self, patience: Duration) -> Result<PatientStream, StreamEnd> {
@@ -186,7 +188,7 @@ impl<'a> Probe<'a> {
     }
 
     fn next_path(&self, asked: &[Exchange], cost: Cost) -> Option<Cow<'static, str>> {
-        docker_api::next_path(asked, cost, self.config.depth)
+        self.client.next_path(asked, cost)
     }
 
     /// A peer that has answered once may take its time: `/info` is slow on a busy engine.
@@ -208,7 +210,7 @@ impl<'a> Probe<'a> {
             let before = asked.len();
             let connect_error = match self.dial(self.patience(&asked)).await {
                 Ok(stream) => {
-                    self.converse(stream, &mut asked).await;
+                    self.client.converse(stream, &mut asked).await;
                     None
                 }
                 Err(end) => Some(end),
@@ -236,17 +238,24 @@ impl<'a> Probe<'a> {
                     break;
                 }
             };
-            let store = &mut self.certificates;
-            let (mut seen, tls) = handshake::shake_hands(stream, &self.endpoint, store).await;
+            let store = self.seen.certificates();
+            let (seen, tls) = handshake::shake_hands(stream, &self.endpoint, store).await;
             if before == 0 {
                 heard = heard_tls(seen.negotiated.is_some(), seen.handshake_end.as_ref());
             }
-            if let Some(tls) = tls {
-                self.converse(tls, &mut asked).await;
-            }
-            seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
-            let stuck = seen.exchanges.is_empty();
+            let place = self.seen.connections.len();
             self.record(Connection::Tls(seen));
+            if let Some(tls) = tls {
+                // What the handshake agreed on is known, so the hellos need not wait for answers.
+                let (asker, suites) = (self.asker(), self.config.suites);
+                let Self { client, seen, .. } = self;
+                tokio::join!(client.converse(tls, &mut asked), seen.rounds(&asker, suites, 1));
+            }
+            let exchanges = asked.get(before..).unwrap_or_default().to_vec();
+            let stuck = exchanges.is_empty();
+            if let Some(Connection::Tls(seen)) = self.seen.connections.get_mut(place) {
+                seen.exchanges = exchanges;
+            }
             if stuck {
                 break;
             }
@@ -257,16 +266,16 @@ impl<'a> Probe<'a> {
     /// Requests to a server that only OpenSSL can speak to.
     #[cfg(feature = "legacy-tls")]
     async fn legacy(&mut self) {
-        while let Some(version) = legacy::next_version(&self.connections) {
+        while let Some(version) = legacy::next_version(&self.seen.connections) {
             let mut asked: Vec<Exchange> = Vec::new();
             while self.in_time() && self.next_path(&asked, Cost::Connection).is_some() {
                 let before = asked.len();
                 let Ok(stream) = self.dial(self.patience(&asked)).await else { return };
-                let store = &mut self.certificates;
+                let store = self.seen.certificates();
                 let (mut seen, tls) =
                     legacy::shake_hands(stream, version, &self.endpoint, store).await;
                 if let Some(tls) = tls {
-                    self.converse(tls, &mut asked).await;
+                    self.client.converse(tls, &mut asked).await;
                 }
                 seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
                 let stuck = seen.exchanges.is_empty();
@@ -285,7 +294,7 @@ impl<'a> Probe<'a> {
     /// has not been verified in the same handshake.
     async fn audit(&mut self, credentials: &Credentials) -> AuditObservation {
         let mut connections = Vec::new();
-        let not_presented = match audit::precluded(&self.connections) {
+        let not_presented = match audit::precluded(&self.seen.connections) {
             Some(reason) => Some(reason.to_owned()),
             None => self.audited(credentials, &mut connections).await,
         };
@@ -311,12 +320,12 @@ impl<'a> Probe<'a> {
                     break;
                 }
             };
-            let store = &mut self.certificates;
+            let store = self.seen.certificates();
             let shaken = audit::shake_hands(stream, &self.endpoint, credentials, store).await;
             let mut seen = shaken.seen;
             // What is not shown the certificate is no audit, and is not asked.
             if let (Some(tls), None) = (shaken.stream, &shaken.withheld) {
-                self.converse(tls, &mut asked).await;
+                self.client.converse(tls, &mut asked).await;
             }
             withheld = withheld.and(shaken.withheld);
             seen.exchanges = asked.get(before..).unwrap_or_default().to_vec();
@@ -328,6 +337,31 @@ impl<'a> Probe<'a> {
             }
         }
         withheld
+    }
+
+    /// A hello for each version that is still open, in as few connections as settle them.
+    async fn hellos(&mut self) {
+        let (asker, suites) = (self.asker(), self.config.suites);
+        self.seen.rounds(&asker, suites, 0).await;
+    }
+
+    fn asker(&self) -> suite_hellos::Asker {
+        suite_hellos::Asker {
+            dialer: self.config.dialer.clone(),
+            address: std::net::SocketAddr::new(self.endpoint.address, self.endpoint.port),
+            server_name: self.endpoint.sni.clone(),
+            deadline: self.deadline,
+        }
+    }
+}
+
+impl HttpClient<'_> {
+    fn in_time(&self) -> bool {
+        Instant::now() < self.deadline
+    }
+
+    fn next_path(&self, asked: &[Exchange], cost: Cost) -> Option<Cow<'static, str>> {
+        docker_api::next_path(asked, cost, self.config.depth)
     }
 
     /// Sends requests until the connection or the questions end.
@@ -351,36 +385,15 @@ impl<'a> Probe<'a> {
             first = false;
         }
     }
-
-    /// A hello for each version that is still open, in as few connections as settle them.
-    async fn hellos(&mut self) {
-        while self.in_time() {
-            let Some(offer) = hello_plan::next_offer(&self.connections) else { break };
-            let name = self.endpoint.sni.as_deref();
-            let hello = ClientHello::for_versions(offer, name, handshake::random());
-            let patience = self.config.dialer.patience;
-            let answer = match self.dial(patience).await {
-                Ok(mut stream) => {
-                    let store = &mut self.certificates;
-                    client_hello::ask(&mut stream, &hello, patience, self.deadline, store).await
-                }
-                Err(end) => HelloAnswer::NoAnswer { end },
-            };
-            self.record(Connection::Hello(hello.answered(answer)));
-        }
-    }
 }
 
 impl Probe<'_> {
     /// Hellos for cipher suites, where a version is accepted that they can tell something of.
     async fn cipher_suites(&mut self) {
-        let asker = suite_hellos::Asker {
-            dialer: self.config.dialer.clone(),
-            address: std::net::SocketAddr::new(self.endpoint.address, self.endpoint.port),
-            server_name: self.endpoint.sni.clone(),
-            deadline: self.deadline,
-        };
-        let asked = suite_hellos::ask(&asker, self.config.suites, &self.connections).await;
+        let asker = self.seen.asker(self.asker());
+        let runs = std::mem::take(&mut self.seen.runs);
+        let asked =
+            suite_hellos::ask(&asker, self.config.suites, &self.seen.connections, runs).await;
         trace!(address = %self.endpoint.address, port = self.endpoint.port, ?asked);
         self.cipher_suites = asked.map(|mut asked| {
             asked.cut_short = asked.cut_short.or_else(|| self.cut_short());

@@ -107,8 +107,9 @@ impl ScanOutcome {
     }
 }
 
-/// Open ports that wait for a probe. When it is full, the sweep waits.
-const QUEUE: usize = 256;
+/// Open ports that wait for a probe: enough that probing, which is slower, holds up few sweeps. When
+/// it is full, the sweep waits.
+const QUEUE: usize = 4096;
 /// A wait that never ends, but that a clock can hold.
 const LONGEST_TICK: Duration = Duration::from_secs(86_400);
 /// Ports in one network that accept and say nothing, before they become one note.
@@ -381,7 +382,8 @@ impl Collected {
         for error in &self.lost {
             notes.push(format!("one endpoint is missing, its probe failed: {error}"));
         }
-        let missing = sweep.counts.not_probed + self.lost.len() as u64;
+        let unasked = sweep.counts.not_probed.saturating_sub(sweep.left_out);
+        let missing = unasked + self.lost.len() as u64;
         let incomplete_reason = match sweep.stopped {
             Some(stopped) => Some(stopped.to_string()),
             None if missing > 0 => Some(format!("{missing} probes could not be made")),

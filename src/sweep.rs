@@ -24,10 +24,12 @@ mod answered;
 mod connect;
 mod engine;
 mod in_flight;
+mod links;
 mod pace;
 mod patience;
 mod socket;
 mod state;
+mod subnet_pace;
 mod syn;
 mod trouble;
 
@@ -57,6 +59,8 @@ pub struct OpenPort {
 pub struct SweepConfig {
     pub engine: Engine,
     pub rate: Rate,
+    /// The same for each /24 of IPv4 and /64 of IPv6, but on loopback.
+    pub subnet_rate: Rate,
     /// The most attempts under way at once; see [`limits::concurrency_that_fits`]. 0 counts as 1.
     pub concurrency: usize,
     /// The longest wait for an answer. Under a second, the system does not repeat its SYN, so
@@ -82,6 +86,7 @@ impl Default for SweepConfig {
         Self {
             engine: Engine::default(),
             rate: Rate::Max,
+            subnet_rate: Rate::Max,
             concurrency: 8192,
             timeout: Duration::from_millis(900),
             retries: 1,
@@ -188,6 +193,9 @@ impl SweepProgress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepOutcome {
     pub counts: Counts,
+    /// Of `counts.not_probed`, the probes of addresses that name no host: nothing is missing for
+    /// want of them.
+    pub left_out: u64,
     /// Why probes were not made, by kind.
     pub local_errors: Vec<LocalError>,
     /// What a reader of the report should know, in words.
@@ -247,8 +255,6 @@ pub enum SweepError {
          AmbientCapabilities=CAP_NET_RAW in a systemd unit"
     )]
     NotPermitted { source: io::Error },
-    #[error("the SYN engine sends IPv4 only, and IPv6 is asked for: --engine connect takes both")]
-    SynIpv6,
     #[error("cannot prepare the SYN engine")]
     PacketSocket { source: io::Error },
     #[error("cannot go on where the sweep was left: {0}")]

@@ -241,3 +241,29 @@ async fn a_suite_that_was_not_offered_is_accepted_by_nobody() {
         assert_ne!(support.status, SupportStatus::Accepted, "{class:?}: {}", support.reason);
     }
 }
+
+/// What a stranger cannot use, it can still see: the ServerHello comes before any key is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn rare_suites_show_the_versions_of_a_server_that_has_no_others() {
+    let folder = keys();
+    let psk = ["-nocert", "-psk", "00112233445566778899aabbccddeeff", "-cipher", "PSK:@SECLEVEL=0"];
+    for (flag, options, served) in [
+        ("-tls1_2", &psk[..], Tls12),
+        ("-tls1_2", &["-cipher", "aNULL:@SECLEVEL=0"], Tls12),
+        ("-tls1", &["-cipher", "aNULL:@SECLEVEL=0"], Tls10),
+        ("-tls1_2", &["-cipher", "eNULL:@SECLEVEL=0"], Tls12),
+    ] {
+        let options = [&[flag], options].concat();
+        let server = Openssl::start("127.61.3.1", folder.path(), &options);
+        let (observation, assessment) = asked(server.1, SuitesAsked::Classes).await;
+        for (version, support) in &tls(&assessment).versions {
+            let expected = match *version == served {
+                true => SupportStatus::Accepted,
+                false => SupportStatus::Refused,
+            };
+            assert_eq!(support.status, expected, "{options:?} {version}: {}", support.reason);
+        }
+        let plain = observation.connections.iter().filter(|c| matches!(c, Connection::Plain(_)));
+        assert!(assessment.connections - plain.count() <= 12, "{options:?}");
+    }
+}

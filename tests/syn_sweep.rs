@@ -1,30 +1,20 @@
-//! The SYN engine over a link: two network namespaces of this test's own, joined by a veth pair,
-//! without a way out. Needs root and `ip`; says so where either is missing.
+//! The SYN engine over a link, in network namespaces; skipped where there are none.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
-use std::os::fd::AsFd as _;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::thread;
+use std::time::Instant;
 
-use docksweep::sweep::{
-    Counts, Engine, Rate, SweepConfig, SweepOutcome, SweepProgress, Swept, sweep,
-};
-use docksweep::target::{Ports, TargetList, TargetSet};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use docksweep::sweep::{Counts, Engine, Rate, SweepConfig};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// Every address of it is the targets' namespace's own: open where something listens, else closed.
-const ALIVE: &str = "198.18.0.0/24";
-const SILENT: &str = "198.18.1.0/24";
-/// A router in between refuses it. Linux says so a few times a second to one peer.
-const PROHIBITED: &str = "198.18.2.0";
-const SCANNER: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
+use crate::syn_bed::{
+    ALIVE, ALIVE_V6, Bed, ON_LINK, ON_LINK_V6, PROHIBITED, PROHIBITED_V6, SCANNER, SILENT,
+    SILENT_V6, config,
+};
+use crate::syn_responder::{Questions, Responder, Syn, syn_ack};
 
 #[test]
 fn over_a_link_all_is_found_once_and_counted_right() {
@@ -73,168 +63,181 @@ fn forged_answers_find_nothing() {
 }
 
 #[test]
+fn over_a_link_ipv6_is_found_as_ipv4_is() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    let (outcome, found) = bed.sweep(&[ALIVE_V6, SILENT_V6, PROHIBITED_V6], config(), |_| {});
+    assert_eq!((found.len(), found.iter().all(SocketAddr::is_ipv6)), (256, true));
+    let Counts { probes, sent, open, closed, unreachable, silent, not_probed, duplicates } =
+        outcome.counts;
+    assert_eq!((open, closed, unreachable, silent), (256, 256, 2, 128), "{outcome:?}");
+    assert_eq!((not_probed, duplicates), (0, 0), "{outcome:?}");
+    assert_eq!(sent, probes + silent, "only the silent are asked again: {outcome:?}");
+}
+
+#[test]
+fn neighbours_are_asked_before_anything_is_sent_to_them() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    let questions = Questions::listen(&bed);
+    let (outcome, found) = bed.sweep(&[ON_LINK, ALIVE], config(), |_| {});
+    let questions = questions.counts();
+    let on_link = bed.on_link().map(|host| SocketAddr::new(host, 2375));
+    assert_eq!(found, on_link.chain(bed.open()).collect(), "{outcome:?}");
+    assert!(outcome.complete(), "{outcome:?}");
+    // Of 256 addresses on the link, one is the scanner's own, five are hosts' and two name none.
+    let Counts { open, closed, unreachable, silent, not_probed, sent, .. } = outcome.counts;
+    assert_eq!((open, closed), (5 + 256, 5 + 2 + 256), "{outcome:?}");
+    assert_eq!((unreachable, silent, not_probed), (2 * (256 - 8), 0, 2 * 2), "{outcome:?}");
+    assert_eq!(sent, 2 * (5 + 1 + 256), "{outcome:?}");
+    assert!(outcome.local_errors.is_empty(), "{outcome:?}");
+    assert!(outcome.notes[0].starts_with("no neighbour answered for 496 probes"), "{outcome:?}");
+    assert!(outcome.notes[1].starts_with("left out 4 probes to addresses"), "{outcome:?}");
+    let absent = (2..=254).filter(|last| !(10..15).contains(last));
+    for address in absent.map(|last| Ipv4Addr::new(198, 18, 5, last)) {
+        assert_eq!(questions.get(&address), Some(&2), "{address}: {questions:?}");
+    }
+    // The kernel knows of those only that it has answered or that have asked it.
+    let table = bed.in_scanner(|| std::fs::read_to_string("/proc/thread-self/net/arp").unwrap());
+    assert!(table.lines().count() <= 1 + 5 + 1, "{table}");
+}
+
+#[test]
+fn neighbours_by_ipv6_are_asked_too() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    let (outcome, found) = bed.sweep(&[ON_LINK_V6], config(), |_| {});
+    let on_link = bed.on_link_v6().map(|host| SocketAddr::new(host, 2375));
+    assert_eq!(found, on_link.collect(), "{outcome:?}");
+    let Counts { open, closed, unreachable, silent, not_probed, .. } = outcome.counts;
+    assert_eq!((open, closed, unreachable), (5, 5 + 2, 2 * (64 - 6)), "{outcome:?}");
+    assert_eq!((silent, not_probed), (0, 0), "{outcome:?}");
+}
+
+#[test]
+fn connections_leave_out_the_same_addresses() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    let config = SweepConfig { engine: Engine::Connect, ..SweepConfig::default() };
+    let words = ["198.18.5.0", "198.18.5.10", "198.18.5.255"];
+    let (outcome, found) = bed.sweep(&words, config, |_| {});
+    assert_eq!(found.len(), 1, "{outcome:?}");
+    assert_eq!((outcome.counts.closed, outcome.counts.not_probed), (1, 4), "{outcome:?}");
+    assert!(outcome.notes[0].starts_with("left out 4 probes to addresses"), "{outcome:?}");
+}
+
+#[test]
+fn rules_of_routing_are_followed() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    bed.ip_in_scanner("rule add to 198.18.0.128/25 prohibit");
+    bed.ip_in_scanner("rule add to 198.18.0.64/26 table 100");
+    bed.ip_in_scanner("route add 198.18.0.0/16 via 198.19.0.2 dev ds0 src 198.18.5.1 table 100");
+    let (outcome, found) = bed.sweep(&[ALIVE], config(), |_| {});
+    assert_eq!(found, bed.open().into_iter().take(128).collect(), "{outcome:?}");
+    assert_eq!((outcome.counts.closed, outcome.counts.unreachable), (128, 256), "{outcome:?}");
+}
+
+#[test]
+fn the_interface_and_source_asked_for_are_used() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    let source = "fd00:6473:5::1".parse().unwrap();
+    let config =
+        SweepConfig { source_ip: Some(source), interface: Some("ds0".to_owned()), ..config() };
+    let (outcome, found) = bed.sweep(&[ALIVE_V6], config, |_| {});
+    assert_eq!(found.len(), 256, "{outcome:?}");
+    assert_eq!(outcome.counts.closed, 256, "{outcome:?}");
+}
+
+#[test]
+fn repeated_and_late_answers_count_once() {
+    let Some(bed) = Bed::new() else { return };
+    // .8 repeats each answer; .9 answers the first SYN when the second comes.
+    let responder = Responder::start(&bed, |syn| {
+        match (syn.target.port(), syn.target.ip().octets()[3], syn.nth) {
+            (2375, 8, _) => 4,
+            (2375, 9, 2) => 1,
+            _ => 0,
+        }
+    });
+    let (outcome, found) = bed.sweep(&["198.18.1.8/31"], config(), |_| {});
+    drop(responder);
+    let open = [8, 9].map(|last| SocketAddr::from(([198, 18, 1, last], 2375)));
+    assert_eq!(found, BTreeSet::from(open), "{outcome:?}");
+    assert_eq!((outcome.counts.open, outcome.counts.duplicates), (2, 3), "{outcome:?}");
+}
+
+/// The target knows its own number, so that each of these is genuine; it sends them until the end.
+#[test]
+fn a_flood_of_genuine_answers_is_one_endpoint_and_few_packets() {
+    let Some(bed) = Bed::new() else { return };
+    // The kernel's resets are as many as the flood's packets, and no affair of the sweep's.
+    let rules = "nft add table ip dsyn; add chain ip dsyn out { type filter hook output priority 0 ; } ; \
+                 add rule ip dsyn out tcp flags rst drop";
+    if !bed.run_in_scanner(rules) {
+        eprintln!("skipped: dropping the kernel's resets needs nft");
+        return;
+    }
+    let is_flooder =
+        |syn: &Syn| *syn.target.ip() == Ipv4Addr::new(198, 18, 1, 7) && syn.target.port() == 2375;
+    let flood = move |syn: &Syn| {
+        if is_flooder(syn) && syn.nth == 1 { u32::MAX } else { 0 }
+    };
+    let responder = Responder::start(&bed, flood);
+    let rate = 500;
+    let config = SweepConfig { rate: Rate::PerSecond(rate.try_into().unwrap()), ..config() };
+    let begun = Instant::now();
+    let (outcome, found) = bed.sweep(&["198.18.1.0/27"], config, |_| {});
+    let took = begun.elapsed();
+    let resets = responder.resets();
+    drop(responder);
+    assert_eq!(found, BTreeSet::from([SocketAddr::from(([198, 18, 1, 7], 2375))]));
+    let Counts { open, silent, sent, duplicates, .. } = outcome.counts;
+    assert_eq!((open, silent), (1, 63), "{outcome:?}");
+    assert_eq!(sent, 64 + 63, "the others are asked all the same: {outcome:?}");
+    assert!(duplicates > 0 && resets > 0, "{resets} resets, {outcome:?}");
+    let most = took.as_secs_f64() * f64::from(rate) * 1.05 + 8.0;
+    assert!((sent + resets) as f64 <= most, "{sent} SYNs and {resets} resets in {took:?}");
+}
+
+#[test]
+fn a_link_that_takes_few_packets_slows_the_sweep_and_loses_nothing() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    if !bed.run_in_scanner("tc qdisc add dev ds0 root tbf rate 1mbit burst 1600 limit 1600") {
+        eprintln!("skipped: a short queue needs tc and the kernel's tbf");
+        return;
+    }
+    let config = SweepConfig { retries: 0, ..config() };
+    let (outcome, found) = bed.sweep(&[ALIVE], config, |_| {});
+    assert!(outcome.complete(), "{outcome:?}");
+    assert_eq!(found, bed.open(), "{outcome:?}");
+    assert_eq!((outcome.counts.closed, outcome.counts.sent), (256, 512), "{outcome:?}");
+}
+
+#[test]
 fn a_link_that_goes_down_and_comes_back_loses_nothing() {
     let Some(bed) = Bed::new() else { return };
     let _listener = bed.listen();
-    let config =
-        SweepConfig { rate: Rate::PerSecond(1000.try_into().unwrap()), retries: 2, ..config() };
-    let (outcome, found) = bed.sweep(&[ALIVE], config, |progress| {
-        while progress.counts().sent < 100 {
+    let rate = Rate::PerSecond(200.try_into().unwrap());
+    let config = SweepConfig { retries: 2, rate, ..config() };
+    let (may_read, reading) = oneshot::channel();
+    let (outcome, found) = bed.sweep_held_up(&[ALIVE], config, reading, |progress| {
+        // Nobody takes what is found, so the sweep stands still once the channel is full.
+        while progress.counts().open < 17 {
             thread::yield_now();
         }
-        bed.ip_in_scanner(&["link", "set", "ds0", "down"]);
-        bed.ip_in_scanner(&["link", "set", "ds0", "up"]);
-        bed.ip_in_scanner(&["route", "add", "198.18.0.0/16", "via", "198.19.0.2", "dev", "ds0"]);
+        let begun = progress.round().begun;
+        bed.ip_in_scanner("link set ds0 down");
+        may_read.send(()).unwrap();
+        // It goes on, into a link that takes nothing.
+        while progress.round().begun == begun {
+            thread::yield_now();
+        }
+        bed.ip_in_scanner("link set ds0 up");
+        bed.ip_in_scanner("route add 198.18.0.0/16 via 198.19.0.2 dev ds0");
     });
     assert!(outcome.complete(), "{outcome:?}");
     assert_eq!(found, bed.open(), "{outcome:?}");
-}
-
-fn config() -> SweepConfig {
-    SweepConfig { engine: Engine::Syn, ..SweepConfig::default() }
-}
-
-struct Bed {
-    scanner: String,
-    targets: String,
-}
-
-impl Bed {
-    fn new() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = |what| format!("docksweep-{what}-{}-{number}", std::process::id());
-        let bed = Self { scanner: name("scanner"), targets: name("targets") };
-        if !ip(&["netns", "add", &bed.scanner]) || !ip(&["netns", "add", &bed.targets]) {
-            eprintln!("skipped: network namespaces need root and iproute2");
-            return None;
-        }
-        let (scanner, targets) = (bed.scanner.as_str(), bed.targets.as_str());
-        let steps: &[&[&str]] = &[
-            &[
-                "link", "add", "ds0", "netns", scanner, "type", "veth", "peer", "name", "ds1",
-                "netns", targets,
-            ],
-            &["-n", scanner, "address", "add", "198.19.0.1/30", "dev", "ds0"],
-            &["-n", targets, "address", "add", "198.19.0.2/30", "dev", "ds1"],
-            &["-n", scanner, "link", "set", "ds0", "up"],
-            &["-n", targets, "link", "set", "lo", "up"],
-            &["-n", targets, "link", "set", "ds1", "up"],
-            &["-n", scanner, "route", "add", "198.18.0.0/16", "via", "198.19.0.2", "dev", "ds0"],
-            &["-n", targets, "route", "add", "local", ALIVE, "dev", "lo"],
-            &["-n", targets, "route", "add", "blackhole", SILENT],
-            &["-n", targets, "route", "add", "prohibit", PROHIBITED],
-        ];
-        for step in steps {
-            assert!(ip(step), "ip {}", step.join(" "));
-        }
-        // Only a router says that a way is prohibited.
-        for (setting, value) in [("ip_forward", "1"), ("icmp_ratelimit", "0")] {
-            let file = format!("/proc/sys/net/ipv4/{setting}");
-            bed.in_targets(|| std::fs::write(file, value).unwrap());
-        }
-        Some(bed)
-    }
-
-    /// On every address of [`ALIVE`], port 2375.
-    fn listen(&self) -> TcpListener {
-        self.in_targets(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 2375)).unwrap())
-    }
-
-    fn open(&self) -> BTreeSet<SocketAddr> {
-        (0..=255).map(|last| SocketAddr::from(([198, 18, 0, last], 2375))).collect()
-    }
-
-    /// Sweeps ports 2375 and 9 from the scanner's namespace; `meanwhile` runs beside it.
-    fn sweep(
-        &self,
-        words: &[&str],
-        config: SweepConfig,
-        meanwhile: impl FnOnce(&SweepProgress),
-    ) -> (SweepOutcome, BTreeSet<SocketAddr>) {
-        let targets = targets(words);
-        let progress = Arc::new(SweepProgress::default());
-        let watched = Arc::clone(&progress);
-        thread::scope(|scope| {
-            let sweeping = scope.spawn(|| {
-                enter(&self.scanner);
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                runtime.block_on(sweep_all(targets, config, progress))
-            });
-            meanwhile(&watched);
-            sweeping.join().unwrap()
-        })
-    }
-
-    fn in_targets<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        thread::scope(|scope| {
-            let working = scope.spawn(|| {
-                enter(&self.targets);
-                work()
-            });
-            working.join().unwrap()
-        })
-    }
-
-    fn ip_in_scanner(&self, arguments: &[&str]) {
-        let all = [&["-n", &self.scanner], arguments].concat();
-        assert!(ip(&all), "ip {}", all.join(" "));
-    }
-}
-
-impl Drop for Bed {
-    fn drop(&mut self) {
-        ip(&["netns", "delete", &self.scanner]);
-        ip(&["netns", "delete", &self.targets]);
-    }
-}
-
-async fn sweep_all(
-    targets: Arc<TargetSet>,
-    config: SweepConfig,
-    progress: Arc<SweepProgress>,
-) -> (SweepOutcome, BTreeSet<SocketAddr>) {
-    let (sender, mut receiver) = mpsc::channel(16);
-    let sweeping = sweep(targets, config, progress, CancellationToken::new(), sender);
-    let receiving = async {
-        let mut found = BTreeSet::new();
-        while let Some(Swept::Open(open)) = receiver.recv().await {
-            assert!(found.insert(open.address), "{} twice", open.address);
-        }
-        found
-    };
-    let (outcome, found) = tokio::join!(sweeping, receiving);
-    (outcome.unwrap(), found)
-}
-
-fn targets(words: &[&str]) -> Arc<TargetSet> {
-    let mut list = TargetList::new();
-    words.iter().for_each(|word| list.add(word).unwrap());
-    Arc::new(list.into_set(&Ports::new([9, 2375]).unwrap()).unwrap())
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    let mut command = Command::new("ip");
-    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// Moves the calling thread, and those that it starts, into a network namespace.
-fn enter(namespace: &str) {
-    let file = File::open(format!("/run/netns/{namespace}")).unwrap();
-    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-}
-
-/// Without checksums: who checks the sequence number first needs none.
-fn syn_ack(from: SocketAddrV4, to: u16, acknowledged: u32) -> [u8; 40] {
-    let mut packet = [0; 40];
-    packet[..4].copy_from_slice(&[0x45, 0, 0, 40]);
-    packet[8..10].copy_from_slice(&[64, 6]);
-    packet[12..16].copy_from_slice(&from.ip().octets());
-    packet[16..20].copy_from_slice(&SCANNER.octets());
-    packet[20..22].copy_from_slice(&from.port().to_be_bytes());
-    packet[22..24].copy_from_slice(&to.to_be_bytes());
-    packet[28..32].copy_from_slice(&acknowledged.to_be_bytes());
-    packet[32..34].copy_from_slice(&[0x50, 0x12]);
-    packet
 }

@@ -73,11 +73,11 @@ fn observation(last: u8, der: Vec<u8>) -> Observation {
             sni: None,
         },
         observed_at: "2026-06-01T00:00:00Z".parse().unwrap(),
-        connections: vec![Connection::Hello(HelloConnection {
-            offered: vec![TlsVersion::Tls12],
-            hello_bytes: 100,
-            answer: HelloAnswer::ServerHello(flight),
-        })],
+        connections: vec![Connection::Hello(HelloConnection::new(
+            vec![TlsVersion::Tls12],
+            100,
+            HelloAnswer::ServerHello(flight),
+        ))],
         certificates: vec![Der(der)],
         cut_short: None,
         audit: None,

@@ -6,8 +6,8 @@
 use super::{Answer, ClientAuth, EnforcedBy, Verified, tls_exchanges, untrusted};
 use crate::observation::versions::describe;
 use crate::observation::{
-    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HttpAnswer, Observation,
-    StreamEnd, TlsVersion,
+    CertificateRequest, Connection, Exchange, ExchangeResult, HelloAnswer, HelloForm, HttpAnswer,
+    Observation, StreamEnd, TlsVersion,
 };
 
 pub(super) fn assess(observation: &Observation) -> ClientAuth {
@@ -64,6 +64,7 @@ fn certificate_request(observation: &Observation) -> Option<&CertificateRequest>
     observation.connections.iter().find_map(|connection| match connection {
         Connection::Plain(_) => None,
         Connection::Tls(tls) => tls.certificate_request.as_ref(),
+        Connection::Hello(hello) if hello.made_up_name.is_some() => None,
         Connection::Hello(hello) => match &hello.answer {
             HelloAnswer::ServerHello(flight) => flight.certificate_request.as_ref(),
             _ => None,
@@ -76,8 +77,13 @@ fn request_was_possible(observation: &Observation) -> bool {
     observation.connections.iter().any(|connection| match connection {
         Connection::Plain(_) => false,
         Connection::Tls(tls) => tls.handshake_end.is_none(),
+        // Under its own name the server may be another.
+        Connection::Hello(hello) if hello.made_up_name.is_some() => false,
         Connection::Hello(hello) => match &hello.answer {
-            HelloAnswer::ServerHello(flight) => flight.complete,
+            // Who is anonymous may ask nobody for a certificate (RFC 5246 section 7.4.4).
+            HelloAnswer::ServerHello(flight) => {
+                flight.complete && (hello.form != HelloForm::RareSuites || flight.chain.is_some())
+            }
             _ => false,
         },
     })

@@ -77,6 +77,8 @@ fn version_and_chain(connection: &Connection) -> Option<(TlsVersion, &[usize])> 
     match connection {
         Connection::Plain(_) => None,
         Connection::Tls(tls) => Some((tls.negotiated.as_ref()?.version, tls.chain.as_deref()?)),
+        // Under its own name the server may show another.
+        Connection::Hello(hello) if hello.made_up_name.is_some() => None,
         Connection::Hello(hello) => match &hello.answer {
             HelloAnswer::ServerHello(flight) => {
                 Some((TlsVersion::from_wire(flight.version)?, flight.chain.as_deref()?))

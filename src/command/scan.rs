@@ -82,8 +82,7 @@ async fn scan(
     if targets.is_empty() && stop.reason().is_none() {
         return Err(nothing_to_scan());
     }
-    let engine =
-        config.engine.settle(&targets, &config.sweep).map_err(|error| no_engine(&error))?;
+    let engine = config.engine.settle(&targets).map_err(|error| no_engine(&error))?;
     let mut sweep = SweepConfig { engine, ..config.sweep.clone() };
     if config.warnings {
         warn_of(&targets, &sweep);
@@ -236,7 +235,7 @@ async fn resolved(
 /// A wish that cannot be had is a usage error, unlike a machine without sockets.
 fn no_engine(error: &SweepError) -> Failure {
     match error {
-        SweepError::NotPermitted { .. } | SweepError::SynIpv6 => Failure::usage(error.to_string()),
+        SweepError::NotPermitted { .. } => Failure::usage(error.to_string()),
         _ => Failure::error(error),
     }
 }
@@ -384,7 +383,7 @@ fn dry_run(config: Config) -> Result<ExitCode, Failure> {
         _ => {}
     }
     if config.warnings {
-        let engine = config.engine.settle(&targets, &config.sweep).unwrap_or_default();
+        let engine = config.engine.settle(&targets).unwrap_or_default();
         warn_of(&targets, &SweepConfig { engine, ..config.sweep });
     }
     Ok(ExitCode::Done)

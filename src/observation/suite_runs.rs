@@ -40,6 +40,10 @@ pub struct SuiteRun {
     pub chosen: Vec<u16>,
     /// How the last hello was answered, if not by one of the suites.
     pub end: Option<SuiteEnd>,
+    /// How many of the runs just before this one in the list were still under way when its last
+    /// hello was begun: what became of those came after it.
+    #[serde(default)]
+    pub beside: usize,
 }
 
 impl SuiteRun {
@@ -101,6 +105,7 @@ mod tests {
             offered: vec![0x000a, 0xc02f],
             chosen: vec![0xc02f],
             end: Some(SuiteEnd::Alert { level: 2, description: 40 }),
+            beside: 0,
         };
         let json = serde_json::to_string(&run).unwrap();
         assert!(json.contains(r#""offered":"000a c02f","chosen":"c02f""#), "{json}");

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::versions::{Settled, alert_name, describe, settle_beside};
-use super::{Connection, HelloAnswer, StreamEnd, SuiteEnd, SuiteRun, TlsVersion};
+use super::{Connection, HelloAnswer, HelloForm, StreamEnd, SuiteEnd, SuiteRun, TlsVersion};
 use crate::cipher_suite::{CipherClass, CipherSuite};
 
 /// What the bytes say of a class of suites.
@@ -297,7 +297,11 @@ pub fn is_confirmed(runs: &[SuiteRun], number: usize) -> bool {
         None => !other.chosen.is_empty(),
         Some(_) => matches!(other.end, Some(SuiteEnd::Alert { .. })) && !is_drop(other),
     };
-    runs.iter().any(as_long) && runs.iter().skip(number + 1).any(answered)
+    // Begun before the drop, it would say nothing of what the server did after that.
+    let later = |(place, other): (usize, &SuiteRun)| {
+        place.saturating_sub(other.beside) > number && answered(other)
+    };
+    runs.iter().any(as_long) && runs.iter().enumerate().any(later)
 }
 
 /// How the run's last hello was refused, or why that is open; `None` where it was not.
@@ -382,7 +386,9 @@ fn refused_otherwise(
 fn alert_to(connection: &Connection, version: TlsVersion) -> Option<u8> {
     match connection {
         Connection::Hello(hello)
-            if hello.offered.contains(&version) && !hello.offered.contains(&TlsVersion::Tls13) =>
+            if hello.offered.contains(&version)
+                && !hello.offered.contains(&TlsVersion::Tls13)
+                && hello.form != HelloForm::RareSuites =>
         {
             match &hello.answer {
                 HelloAnswer::Alert { description, .. } => Some(*description),
@@ -442,13 +448,18 @@ fn strangers_suites(version: TlsVersion) -> impl Iterator<Item = CipherSuite> {
     all.filter(move |suite| suite.exists_in(version) && !suite.needs_secret())
 }
 
-/// What a hello for versions was answered with. None of them offers what is in the rare classes, so
-/// a server that chooses such a suite there proves nothing.
+/// What a hello for versions was answered with. Only those for rare suites offer what is in the rare
+/// classes, so a server that chooses such a suite elsewhere proves nothing.
 fn chosen(connection: &Connection) -> Option<(TlsVersion, u16)> {
     let (version, suite) = chosen_suite(connection)?;
     let rare = [CipherClass::Null, CipherClass::Anonymous, CipherClass::Export];
     let suite = CipherSuite::from_id(suite)?;
-    let offered = suite.exists_in(version) && !rare.iter().any(|class| suite.is(*class));
+    let asked_for_rare = match connection {
+        Connection::Hello(hello) => hello.form == HelloForm::RareSuites,
+        _ => false,
+    };
+    let is_rare = rare.iter().any(|class| suite.is(*class)) || suite.needs_secret();
+    let offered = suite.exists_in(version) && is_rare == asked_for_rare;
     offered.then_some((version, suite.id))
 }
 

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Connection, HelloAnswer, HelloConnection, StreamEnd, TlsConnection, TlsVersion};
+use super::{
+    Connection, HelloAnswer, HelloConnection, HelloForm, StreamEnd, TlsConnection, TlsVersion,
+};
 
 /// What the bytes say of one version, with the bytes that say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,36 +31,69 @@ pub fn settle_beside(
     connections: &[Connection],
     shown: Option<TlsVersion>,
 ) -> BTreeMap<TlsVersion, Settled> {
+    let name = adopted_name(connections);
     let mut evidence = Evidence { shown, ..Evidence::default() };
     for connection in connections {
         evidence.connections += 1;
         match connection {
-            Connection::Plain(_) => {}
-            Connection::Tls(tls) => evidence.handshake(tls),
-            Connection::Hello(hello) => evidence.hello(hello),
+            Connection::Hello(hello) if hello.made_up_name.as_deref() == name => {
+                evidence.hello(hello);
+            }
+            // What was asked without the name was refused for want of it.
+            Connection::Tls(tls) if name.is_none() => evidence.handshake(tls),
+            Connection::Plain(_) | Connection::Tls(_) | Connection::Hello(_) => {}
         }
     }
-    TlsVersion::ALL.into_iter().map(|version| (version, evidence.verdict(version))).collect()
+    TlsVersion::ALL.into_iter().map(|version| (version, evidence.verdict(version, name))).collect()
+}
+
+/// The made-up name to which the server listens, if it accepts no version without one.
+pub fn adopted_name(connections: &[Connection]) -> Option<&str> {
+    let accepted = |connection: &Connection| match connection {
+        Connection::Plain(_) => false,
+        Connection::Tls(tls) => tls.negotiated.is_some(),
+        Connection::Hello(hello) => {
+            hello.made_up_name.is_none() && matches!(hello.answer, HelloAnswer::ServerHello(_))
+        }
+    };
+    if connections.iter().any(accepted) {
+        return None;
+    }
+    connections.iter().find_map(|connection| match connection {
+        Connection::Hello(hello) if matches!(hello.answer, HelloAnswer::ServerHello(_)) => {
+            hello.made_up_name.as_deref()
+        }
+        _ => None,
+    })
 }
 
 #[derive(Default)]
 struct Evidence {
     accepted: BTreeMap<TlsVersion, String>,
+    /// Some version was accepted with a suite that clients offer.
+    takes_common_suites: bool,
     shown: Option<TlsVersion>,
     refused: BTreeMap<TlsVersion, String>,
     /// An alert that is not about the version: a refusal only from a server that accepts another
     /// version. One that accepts none may want other suites, or a server name.
     failed: BTreeMap<TlsVersion, String>,
+    /// The same, to a hello with rare suites.
+    failed_rare: BTreeMap<TlsVersion, String>,
     /// How many were looked at so far.
     connections: usize,
-    /// The number of the last connection on which the server said something in TLS.
-    last_answered: usize,
+    /// Connections up to this number had ended when the last one was begun on which the server
+    /// said something in TLS.
+    over_when_answered: usize,
     /// A hello that has extensions was answered.
     takes_extensions: bool,
+    /// A hello of more than SSLv3 that has none was answered.
+    takes_bare: bool,
     /// A close or reset right at the hello, with the number of its connection: a refusal only
     /// from a server that answers another hello afterwards. One that has had enough of us drops
     /// everything.
     dropped: BTreeMap<TlsVersion, (usize, String)>,
+    /// Those of which a hello without extensions was dropped too.
+    dropped_bare: Vec<TlsVersion>,
     /// Alert 70 to a hello whose highest version was this.
     too_old: Vec<TlsVersion>,
     open: BTreeMap<TlsVersion, String>,
@@ -67,7 +102,9 @@ struct Evidence {
 impl Evidence {
     fn handshake(&mut self, tls: &TlsConnection) {
         if let Some(negotiated) = &tls.negotiated {
-            self.answered(&tls.offered);
+            self.over_when_answered = self.connections.saturating_sub(1);
+            self.takes_extensions = true;
+            self.takes_common_suites = true;
             // What a library objects to after the ServerHello may be the sentinel.
             let sentinel = matches!(tls.handshake_end, Some(StreamEnd::Incompatible { .. }));
             self.chosen(negotiated.version, &tls.offered, sentinel);
@@ -102,11 +139,15 @@ impl Evidence {
                             .insert(*version, format!("{how} to {}", hello_of(&hello.offered)));
                     } else {
                         self.dropped.insert(*version, (self.connections, how.clone()));
+                        if hello.form == HelloForm::WithoutExtensions {
+                            self.dropped_bare.push(*version);
+                        }
                     }
                 }
             }
             HelloAnswer::ServerHello(flight) => {
-                self.answered(&hello.offered);
+                self.answered(hello);
+                self.takes_common_suites |= hello.form != HelloForm::RareSuites;
                 match TlsVersion::from_wire(flight.version) {
                     Some(version) => {
                         self.chosen(version, &hello.offered, flight.downgrade_sentinel);
@@ -118,16 +159,29 @@ impl Evidence {
                 }
             }
             HelloAnswer::Alert { description, .. } => {
-                self.answered(&hello.offered);
-                self.alert(*description, &hello.offered);
+                self.answered(hello);
+                if hello.form == HelloForm::RareSuites {
+                    let usual = self.failed.clone();
+                    self.alert(*description, &hello.offered);
+                    let rare = std::mem::replace(&mut self.failed, usual);
+                    let offered = rare.into_iter().filter(|(v, _)| hello.offered.contains(v));
+                    self.failed_rare.extend(offered);
+                } else {
+                    self.alert(*description, &hello.offered);
+                }
             }
             HelloAnswer::NoAnswer { end } => self.leave_open(&hello.offered, describe(end)),
         }
     }
 
-    fn answered(&mut self, offered: &[TlsVersion]) {
-        self.last_answered = self.connections;
-        self.takes_extensions |= offered != [TlsVersion::Ssl3];
+    fn answered(&mut self, hello: &HelloConnection) {
+        let over = self.connections.saturating_sub(1).saturating_sub(hello.beside);
+        self.over_when_answered = self.over_when_answered.max(over);
+        match (hello.form, hello.offered.as_slice()) {
+            (_, [TlsVersion::Ssl3]) => {}
+            (HelloForm::WithoutExtensions, _) => self.takes_bare = true,
+            _ => self.takes_extensions = true,
+        }
     }
 
     /// A server picks the highest version that both sides have (RFC 5246 appendix E.1, RFC 8446
@@ -188,14 +242,35 @@ impl Evidence {
         }
     }
 
-    fn verdict(&self, version: TlsVersion) -> Settled {
+    /// `name` is the made-up one without which the server refuses all.
+    fn verdict(&self, version: TlsVersion, name: Option<&str>) -> Settled {
+        let settled = self.verdict_by_bytes(version);
+        let Some(name) = name else { return settled };
+        let under_name = |why| format!("to the made-up server name {name}: {why}");
+        match settled {
+            Settled::Accepted(why) => Settled::Accepted(under_name(why)),
+            Settled::Refused(why) => Settled::Refused(under_name(why)),
+            Settled::Open(why) => Settled::Open(under_name(why)),
+        }
+    }
+
+    fn verdict_by_bytes(&self, version: TlsVersion) -> Settled {
         if let Some(reason) = self.accepted.get(&version) {
             return Settled::Accepted(reason.clone());
         }
         if let Some(reason) = self.refused.get(&version) {
             return Settled::Refused(reason.clone());
         }
+        // Where only rare suites are accepted, a refusal of the common ones is none of a version.
+        // TLS 1.3 has suites of its own, and no rare ones.
+        let only_rare = !self.takes_common_suites && !self.accepted.is_empty();
+        if let Some(reason) = self.failed_rare.get(&version).filter(|_| only_rare) {
+            return Settled::Refused(reason.clone());
+        }
         if let Some(reason) = self.failed.get(&version) {
+            if only_rare && version != TlsVersion::Tls13 {
+                return Settled::Open(format!("{reason}, and only rare suites are accepted"));
+            }
             return match self.accepted.keys().next().or(self.shown.as_ref()) {
                 Some(_) => Settled::Refused(reason.clone()),
                 None => Settled::Open(format!("{reason}, and no version is accepted")),
@@ -217,10 +292,24 @@ impl Evidence {
         }
         if let Some((connection, how)) = self.dropped.get(&version) {
             return match self.accepted.keys().next() {
-                Some(_) if !self.takes_extensions => Settled::Open(format!(
-                    "{how}, and only the hello of SSLv3, which has no extensions, was answered"
-                )),
-                Some(other) if *connection < self.last_answered => Settled::Refused(format!(
+                // No hello can offer TLS 1.3 without one (RFC 8446 section 4.2).
+                Some(_)
+                    if version == TlsVersion::Tls13
+                        && !self.takes_extensions
+                        && self.takes_bare
+                        && *connection <= self.over_when_answered =>
+                {
+                    Settled::Refused(format!(
+                        "{how}, as to every hello with extensions, without which TLSv1.3 cannot be \
+                         offered; hellos without were answered afterwards"
+                    ))
+                }
+                Some(_) if !(self.takes_extensions || self.dropped_bare.contains(&version)) => {
+                    Settled::Open(format!(
+                        "{how}, and only hellos without extensions were answered"
+                    ))
+                }
+                Some(other) if *connection <= self.over_when_answered => Settled::Refused(format!(
                     "its hello was answered with: {how}; {other} is accepted, and the server \
                      answered again afterwards"
                 )),

@@ -7,13 +7,13 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
-pub use ask::ask;
+pub use ask::{Wanted, ask};
 
 use std::net::IpAddr;
 
 use rustls::pki_types::DnsName;
 
-use crate::observation::{HelloAnswer, HelloConnection, TlsVersion};
+use crate::observation::{HelloAnswer, HelloConnection, HelloForm, TlsVersion};
 
 /// Which versions one hello offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,11 +26,20 @@ pub enum Offer {
     /// TLS 1.1, 1.0 and SSL 3.0, each by name in `supported_versions`, which binds a server that
     /// has TLS 1.3 (RFC 8446 section 4.2.1): one answer settles them all.
     BelowTls12,
+    /// TLS 1.0, 1.1 or 1.2 at most, without any extension (RFC 5246 section 7.4.1.2): for servers
+    /// that fail on every hello that has one.
+    Bare(TlsVersion),
+    /// TLS 1.2 or older with nothing but the suites that `Only` leaves out: for servers that have
+    /// no other.
+    Rare(TlsVersion),
+    /// SSL 3.0 with a server name, for servers that look at the name before the version. Other
+    /// servers have to ignore what follows the compression methods (RFC 6101 section 5.6.1.2).
+    Ssl3Named,
 }
 
 impl Offer {
     /// Every offer there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::Only(TlsVersion::Ssl3),
         Self::Only(TlsVersion::Tls10),
         Self::Only(TlsVersion::Tls11),
@@ -38,13 +47,31 @@ impl Offer {
         Self::Only(TlsVersion::Tls13),
         Self::Tls13And12,
         Self::BelowTls12,
+        Self::Bare(TlsVersion::Tls10),
+        Self::Bare(TlsVersion::Tls11),
+        Self::Bare(TlsVersion::Tls12),
+        Self::Rare(TlsVersion::Ssl3),
+        Self::Rare(TlsVersion::Tls10),
+        Self::Rare(TlsVersion::Tls11),
+        Self::Rare(TlsVersion::Tls12),
+        Self::Ssl3Named,
     ];
 
     pub fn versions(self) -> Vec<TlsVersion> {
         match self {
-            Self::Only(version) => vec![version],
+            Self::Only(version) | Self::Bare(version) | Self::Rare(version) => vec![version],
+            Self::Ssl3Named => vec![TlsVersion::Ssl3],
             Self::Tls13And12 => vec![TlsVersion::Tls13, TlsVersion::Tls12],
             Self::BelowTls12 => vec![TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3],
+        }
+    }
+
+    pub fn form(self) -> HelloForm {
+        match self {
+            Self::Only(_) | Self::Tls13And12 | Self::BelowTls12 => HelloForm::Usual,
+            Self::Bare(_) => HelloForm::WithoutExtensions,
+            Self::Rare(_) => HelloForm::RareSuites,
+            Self::Ssl3Named => HelloForm::Ssl3WithName,
         }
     }
 }
@@ -83,7 +110,7 @@ impl ClientHello {
         random: [u8; 32],
     ) -> Self {
         let mut message = hello_message(offer, suites, server_name, random, Padding::None);
-        if MISHANDLED_SIZES.contains(&message.len()) && offer != Offer::Only(TlsVersion::Ssl3) {
+        if MISHANDLED_SIZES.contains(&message.len()) && has_extensions(offer) {
             let padding = padding_for(message.len());
             message = hello_message(offer, suites, server_name, random, padding);
         }
@@ -105,7 +132,8 @@ impl ClientHello {
 
     /// The observation of a connection on which this hello was asked.
     pub fn answered(&self, answer: HelloAnswer) -> HelloConnection {
-        HelloConnection { offered: self.offered(), hello_bytes: self.record.len(), answer }
+        let form = self.offer.form();
+        HelloConnection { form, ..HelloConnection::new(self.offered(), self.record.len(), answer) }
     }
 }
 
@@ -135,7 +163,9 @@ fn padding_for(size: usize) -> Padding {
 /// offers. SSL 3.0 servers are older still.
 fn record_version(offer: Offer) -> u16 {
     match offer {
-        Offer::Only(TlsVersion::Ssl3) => TlsVersion::Ssl3.wire(),
+        Offer::Only(TlsVersion::Ssl3) | Offer::Rare(TlsVersion::Ssl3) | Offer::Ssl3Named => {
+            TlsVersion::Ssl3.wire()
+        }
         _ => TlsVersion::Tls10.wire(),
     }
 }
@@ -143,7 +173,10 @@ fn record_version(offer: Offer) -> u16 {
 /// RFC 8446 section 4.1.2: TLS 1.3 says 1.2 here and the truth in `supported_versions`.
 fn legacy_version(offer: Offer) -> u16 {
     match offer {
-        Offer::Only(version) => version.wire().min(TlsVersion::Tls12.wire()),
+        Offer::Only(version) | Offer::Bare(version) | Offer::Rare(version) => {
+            version.wire().min(TlsVersion::Tls12.wire())
+        }
+        Offer::Ssl3Named => TlsVersion::Ssl3.wire(),
         // GnuTLS looks no further where this says 1.1.
         Offer::Tls13And12 | Offer::BelowTls12 => TlsVersion::Tls12.wire(),
     }
@@ -166,7 +199,7 @@ fn hello_message(
         vector16(body, |list| extend_u16(list, suites.iter().copied()));
         // One compression method: null.
         body.extend([1, 0]);
-        if offer != Offer::Only(TlsVersion::Ssl3) {
+        if has_extensions(offer) {
             vector16(body, |extensions| {
                 push_extensions(extensions, offer, server_name);
                 push_padding(extensions, padding);
@@ -176,21 +209,34 @@ fn hello_message(
     message
 }
 
+fn has_extensions(offer: Offer) -> bool {
+    !matches!(offer, Offer::Bare(_) | Offer::Only(TlsVersion::Ssl3) | Offer::Rare(TlsVersion::Ssl3))
+}
+
 fn cipher_suites(offer: Offer) -> impl Iterator<Item = u16> {
     let parts: &[&[u16]] = match offer {
-        Offer::Only(TlsVersion::Ssl3) => &[AES_CBC_SUITES, OLD_SUITES],
-        Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11) | Offer::BelowTls12 => &[
+        Offer::Only(TlsVersion::Ssl3) | Offer::Ssl3Named => &[AES_CBC_SUITES, OLD_SUITES],
+        Offer::Only(TlsVersion::Tls10 | TlsVersion::Tls11)
+        | Offer::Bare(TlsVersion::Ssl3 | TlsVersion::Tls10 | TlsVersion::Tls11)
+        | Offer::BelowTls12 => &[
             ELLIPTIC_AES_CBC_SUITES,
             AES_CBC_SUITES,
             OLD_ELLIPTIC_SUITES,
             OLD_SUITES,
             RARE_CBC_SUITES,
         ],
-        Offer::Only(TlsVersion::Tls12) => {
+        Offer::Only(TlsVersion::Tls12) | Offer::Bare(TlsVersion::Tls12 | TlsVersion::Tls13) => {
             &[TLS12_SUITES, RARE_TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES, OLD_SUITES]
         }
         Offer::Only(TlsVersion::Tls13) => &[TLS13_SUITES],
         Offer::Tls13And12 => &[TLS13_SUITES, TLS12_SUITES, ELLIPTIC_AES_CBC_SUITES, AES_CBC_SUITES],
+        Offer::Rare(TlsVersion::Ssl3) => &[UNAUTHENTICATED_SUITES, EXPORT_SUITES],
+        Offer::Rare(TlsVersion::Tls10 | TlsVersion::Tls11) => {
+            &[UNAUTHENTICATED_SUITES, UNAUTHENTICATED_ELLIPTIC_SUITES, EXPORT_SUITES]
+        }
+        Offer::Rare(TlsVersion::Tls12 | TlsVersion::Tls13) => {
+            &[UNAUTHENTICATED_TLS12_SUITES, UNAUTHENTICATED_SUITES, UNAUTHENTICATED_ELLIPTIC_SUITES]
+        }
     };
     parts.iter().copied().flatten().chain(renegotiation_suite(offer)).copied()
 }
@@ -207,7 +253,8 @@ fn renegotiation_suite(offer: Offer) -> &'static [u16] {
 
 // The order of these lists is a modern client's, so that the suite chosen is one that such a client
 // would get. Export and NULL suites are left out, as they say nothing about a version that the
-// others do not; anonymous ones too, which would hide the chain.
+// others do not, other than of a server that has no more than those; anonymous ones too, which would
+// hide the chain.
 
 const TLS13_SUITES: &[u16] = &[
     0x1301, // TLS_AES_128_GCM_SHA256
@@ -300,6 +347,61 @@ const OLD_SUITES: &[u16] = &[
     0x0004, // TLS_RSA_WITH_RC4_128_MD5
 ];
 
+// Without a certificate, without encryption, or by a key shared beforehand, which the ServerHello
+// that chooses such a suite does not need yet.
+
+/// From SSL 3.0 on.
+const UNAUTHENTICATED_SUITES: &[u16] = &[
+    0x0034, // TLS_DH_anon_WITH_AES_128_CBC_SHA
+    0x003a, // TLS_DH_anon_WITH_AES_256_CBC_SHA
+    0x001b, // TLS_DH_anon_WITH_3DES_EDE_CBC_SHA
+    0x0018, // TLS_DH_anon_WITH_RC4_128_MD5
+    0x0002, // TLS_RSA_WITH_NULL_SHA
+    0x0001, // TLS_RSA_WITH_NULL_MD5
+    0x008c, // TLS_PSK_WITH_AES_128_CBC_SHA
+    0x008d, // TLS_PSK_WITH_AES_256_CBC_SHA
+    0x008b, // TLS_PSK_WITH_3DES_EDE_CBC_SHA
+    0x0090, // TLS_DHE_PSK_WITH_AES_128_CBC_SHA
+    0x0091, // TLS_DHE_PSK_WITH_AES_256_CBC_SHA
+    0x0094, // TLS_RSA_PSK_WITH_AES_128_CBC_SHA
+    0x0095, // TLS_RSA_PSK_WITH_AES_256_CBC_SHA
+    0x002c, // TLS_PSK_WITH_NULL_SHA
+];
+
+const UNAUTHENTICATED_ELLIPTIC_SUITES: &[u16] = &[
+    0xc018, // TLS_ECDH_anon_WITH_AES_128_CBC_SHA
+    0xc019, // TLS_ECDH_anon_WITH_AES_256_CBC_SHA
+    0xc010, // TLS_ECDHE_RSA_WITH_NULL_SHA
+    0xc006, // TLS_ECDHE_ECDSA_WITH_NULL_SHA
+    0xc035, // TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA
+    0xc036, // TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA
+];
+
+const UNAUTHENTICATED_TLS12_SUITES: &[u16] = &[
+    0x00a6, // TLS_DH_anon_WITH_AES_128_GCM_SHA256
+    0x00a7, // TLS_DH_anon_WITH_AES_256_GCM_SHA384
+    0x006c, // TLS_DH_anon_WITH_AES_128_CBC_SHA256
+    0x003b, // TLS_RSA_WITH_NULL_SHA256
+    0x00a8, // TLS_PSK_WITH_AES_128_GCM_SHA256
+    0x00a9, // TLS_PSK_WITH_AES_256_GCM_SHA384
+    0x00ae, // TLS_PSK_WITH_AES_128_CBC_SHA256
+    0x00af, // TLS_PSK_WITH_AES_256_CBC_SHA384
+    0x00aa, // TLS_DHE_PSK_WITH_AES_128_GCM_SHA256
+    0x00ac, // TLS_RSA_PSK_WITH_AES_128_GCM_SHA256
+    0xc0a4, // TLS_PSK_WITH_AES_128_CCM
+    0xc0a8, // TLS_PSK_WITH_AES_128_CCM_8
+    0xccab, // TLS_PSK_WITH_CHACHA20_POLY1305_SHA256
+    0xccac, // TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256
+    0xd001, // TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256
+];
+
+const EXPORT_SUITES: &[u16] = &[
+    0x0003, // TLS_RSA_EXPORT_WITH_RC4_40_MD5
+    0x0008, // TLS_RSA_EXPORT_WITH_DES40_CBC_SHA
+    0x0014, // TLS_DHE_RSA_EXPORT_WITH_DES40_CBC_SHA
+    0x0009, // TLS_RSA_WITH_DES_CBC_SHA
+];
+
 const EXTENSION_SERVER_NAME: u16 = 0;
 const EXTENSION_SUPPORTED_GROUPS: u16 = 10;
 const EXTENSION_EC_POINT_FORMATS: u16 = 11;
@@ -311,6 +413,9 @@ const EXTENSION_KEY_SHARE: u16 = 51;
 
 fn push_extensions(extensions: &mut Vec<u8>, offer: Offer, server_name: Option<&str>) {
     push_server_name(extensions, server_name);
+    if offer == Offer::Ssl3Named {
+        return;
+    }
     push_extension(extensions, EXTENSION_SUPPORTED_GROUPS, |data| {
         vector16(data, |groups| extend_u16(groups, supported_groups(offer)));
     });
@@ -370,7 +475,7 @@ fn supported_groups(offer: Offer) -> impl Iterator<Item = u16> {
     let rest: &[&[u16]] = match offer {
         Offer::Only(TlsVersion::Tls13) => &[HYBRID_GROUPS, FINITE_FIELD_GROUPS],
         Offer::Tls13And12 => &[HYBRID_GROUPS, OLD_CURVES],
-        Offer::Only(_) | Offer::BelowTls12 => &[OLD_CURVES],
+        _ => &[OLD_CURVES],
     };
     COMMON_GROUPS.iter().chain(rest.iter().copied().flatten()).copied()
 }
@@ -413,11 +518,10 @@ const OLD_CURVES: &[u16] = &[
 /// Before TLS 1.2 there is no such extension (RFC 5246 section 7.4.1.4.1).
 fn signature_algorithms(offer: Offer) -> Option<impl Iterator<Item = u16>> {
     let rest: &[u16] = match offer {
-        Offer::Only(TlsVersion::Ssl3 | TlsVersion::Tls10 | TlsVersion::Tls11)
-        | Offer::BelowTls12 => return None,
-        Offer::Only(TlsVersion::Tls12) => TLS12_SIGNATURES,
+        Offer::Only(TlsVersion::Tls12) | Offer::Rare(TlsVersion::Tls12) => TLS12_SIGNATURES,
         Offer::Only(TlsVersion::Tls13) => TLS13_SIGNATURES,
         Offer::Tls13And12 => &[],
+        _ => return None,
     };
     Some(COMMON_SIGNATURES.iter().chain(rest).copied())
 }

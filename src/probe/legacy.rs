@@ -257,10 +257,10 @@ mod tests {
     use crate::observation::{HelloConnection, ServerHelloFlight};
 
     fn hello(version: TlsVersion) -> Connection {
-        Connection::Hello(HelloConnection {
-            offered: vec![version],
-            hello_bytes: 100,
-            answer: HelloAnswer::ServerHello(ServerHelloFlight {
+        Connection::Hello(HelloConnection::new(
+            vec![version],
+            100,
+            HelloAnswer::ServerHello(ServerHelloFlight {
                 version: version.wire(),
                 cipher_suite: 0x002f,
                 retry_request: false,
@@ -270,7 +270,7 @@ mod tests {
                 complete: true,
                 end: None,
             }),
-        })
+        ))
     }
 
     fn handshake(offered: &[TlsVersion], end: Option<StreamEnd>) -> Connection {

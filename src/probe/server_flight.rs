@@ -88,6 +88,10 @@ impl FlightReader {
         self.received
     }
 
+    pub fn has_server_hello(&self) -> bool {
+        self.flight.is_some()
+    }
+
     /// Records how the stream ended. A flight that had finished before stays as it is.
     pub fn stream_ended(&mut self, end: StreamEnd) {
         self.finished.get_or_insert(Finish::End(end));

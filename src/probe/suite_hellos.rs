@@ -1,24 +1,22 @@
 //! Sends the hellos that ask for cipher suites, a few at a time.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::certificate_store::CertificateStore;
-use super::client_hello::{self, ClientHello};
+use super::client_hello::{self, ClientHello, Wanted};
 use super::handshake;
+use super::hello_plan::AT_ONCE;
 use super::stream::Dialer;
 use super::suite_plan::{self, SuiteOffer, Until, every};
 use crate::observation::{
     Connection, HelloAnswer, SuiteEnd, SuiteObservation, SuiteRun, SuitesAsked, TlsVersion,
 };
-
-/// Connections to one endpoint at the same time.
-pub const AT_ONCE: usize = 4;
 
 /// How one endpoint is reached.
 #[derive(Clone, Debug)]
@@ -29,17 +27,17 @@ pub(super) struct Asker {
     pub deadline: Instant,
 }
 
-/// Asks until nothing is worth asking, the bound on connections or the deadline is reached. `None`
+/// Goes on from `runs` until nothing is worth asking, the bound on connections or the deadline is reached. `None`
 /// where no version was accepted, and so nothing can be asked.
 pub(super) async fn ask(
     asker: &Asker,
     asked: SuitesAsked,
     connections: &[Connection],
+    mut runs: Vec<SuiteRun>,
 ) -> Option<SuiteObservation> {
     if !suite_plan::is_tls(connections) {
         return None;
     }
-    let mut runs = Vec::new();
     let mut cut_short = None;
     if asked == SuitesAsked::All {
         let left = Arc::new(AtomicUsize::new(every::MAX_CONNECTIONS));
@@ -52,45 +50,74 @@ pub(super) async fn ask(
                 cut_short = Some(format!("{} connections were made", every::MAX_CONNECTIONS));
                 break;
             }
-            runs.extend(round(asker, offers, &left).await);
+            runs = round(asker, offers, &left, runs).await;
         }
     }
-    let left = Arc::new(AtomicUsize::new(suite_plan::budget(connections)));
-    let before = runs.len();
+    let before = if asked == SuitesAsked::All { runs.len() } else { 0 };
+    let spent = suite_plan::spent(&runs, before);
+    let budget = suite_plan::budget(connections).saturating_sub(spent);
+    let left = Arc::new(AtomicUsize::new(budget));
     while Instant::now() < asker.deadline {
         let offers = suite_plan::next_offers(connections, &runs, before);
         if offers.is_empty() {
             break;
         }
-        runs.extend(round(asker, offers, &left).await);
+        runs = round(asker, offers, &left, runs).await;
     }
     Some(SuiteObservation { asked, runs, cut_short })
 }
 
-/// All of these offers, in the order in which they were answered; those for which no connection or
-/// time was left are not there.
-async fn round(asker: &Asker, offers: Vec<SuiteOffer>, left: &Arc<AtomicUsize>) -> Vec<SuiteRun> {
+/// `runs`, and after them all of these offers in the order in which they were answered; those for
+/// which no connection or time was left are not there.
+pub(super) async fn round(
+    asker: &Asker,
+    offers: Vec<SuiteOffer>,
+    left: &Arc<AtomicUsize>,
+    runs: Vec<SuiteRun>,
+) -> Vec<SuiteRun> {
+    let ended = Ended(Arc::new(Mutex::new(runs)));
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for offer in offers {
         let (asker, left, slots) = (asker.clone(), Arc::clone(left), Arc::clone(&slots));
+        let ended = ended.clone();
         tasks.spawn(async move {
             let _slot = slots.acquire().await;
-            run(&asker, offer, &left).await
+            run(&asker, offer, &left, &ended).await;
         });
     }
-    let mut runs = Vec::new();
-    while let Some(run) = tasks.join_next().await {
-        runs.extend(run.ok().filter(|run| run.connections() > 0));
-    }
-    runs
+    while tasks.join_next().await.is_some() {}
+    ended.take()
 }
 
-async fn run(asker: &Asker, offer: SuiteOffer, left: &AtomicUsize) -> SuiteRun {
+/// The runs that have ended, in that order.
+#[derive(Clone)]
+struct Ended(Arc<Mutex<Vec<SuiteRun>>>);
+
+impl Ended {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// A run whose last hello was begun when `before` others had ended.
+    fn push(&self, mut run: SuiteRun, before: usize) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        run.beside = runs.len().saturating_sub(before);
+        runs.push(run);
+    }
+
+    fn take(&self) -> Vec<SuiteRun> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn run(asker: &Asker, offer: SuiteOffer, left: &AtomicUsize, ended: &Ended) {
     let SuiteOffer { version, suites, until } = offer;
-    let mut run = SuiteRun { version, offered: suites, chosen: Vec::new(), end: None };
+    let mut run = SuiteRun { version, offered: suites, chosen: Vec::new(), end: None, beside: 0 };
+    let mut before = 0;
     let mut next = run.offered.clone();
     while !next.is_empty() && Instant::now() < asker.deadline && take_one(left) {
+        before = ended.count();
         let answer = hello(asker, version, &next).await;
         match suite_of(version, &next, answer) {
             Ok(suite) => {
@@ -106,7 +133,9 @@ async fn run(asker: &Asker, offer: SuiteOffer, left: &AtomicUsize) -> SuiteRun {
             break;
         }
     }
-    run
+    if run.connections() > 0 {
+        ended.push(run, before);
+    }
 }
 
 fn take_one(left: &AtomicUsize) -> bool {
@@ -120,8 +149,9 @@ async fn hello(asker: &Asker, version: TlsVersion, suites: &[u16]) -> HelloAnswe
     let patience = asker.dialer.patience;
     match asker.dialer.dial(asker.address, patience, asker.deadline).await {
         Ok(mut stream) => {
-            let mut unused = CertificateStore::new();
-            client_hello::ask(&mut stream, &hello, patience, asker.deadline, &mut unused).await
+            let unused = Mutex::new(CertificateStore::new());
+            let (deadline, wanted) = (asker.deadline, Wanted::ServerHello);
+            client_hello::ask(&mut stream, &hello, patience, deadline, wanted, &unused).await
         }
         Err(end) => HelloAnswer::NoAnswer { end },
     }

@@ -9,18 +9,25 @@ use crate::cipher_suite::{CipherClass, CipherSuite};
 use crate::observation::suites::{ClassSettled, SuiteEvidence, is_confirmed, is_drop, remaining};
 use crate::observation::versions::Settled;
 use crate::observation::{Connection, SuiteRun, TlsVersion};
-use crate::probe::hello_plan;
+use crate::probe::hello_plan::{self, MAX_CONNECTIONS};
 
 pub(super) mod every;
 
 /// Connections that settle the classes, where the versions leave as many of those of an endpoint.
 const MAX_CLASS_CONNECTIONS: usize = 7;
-/// For versions and classes together.
-const MAX_CONNECTIONS: usize = 12;
+
+/// Connections left with which two versions can be asked at the same time, though the answer of the
+/// one may spare a question to the other.
+const ENOUGH_FOR_BOTH: usize = 6;
 
 /// How many connections may settle the classes.
 pub(super) fn budget(connections: &[Connection]) -> usize {
     MAX_CONNECTIONS.saturating_sub(hello_plan::spent(connections)).min(MAX_CLASS_CONNECTIONS)
+}
+
+/// How many connections the runs after the first `elsewhere` took.
+pub(super) fn spent(runs: &[SuiteRun], elsewhere: usize) -> usize {
+    runs.get(elsewhere..).unwrap_or_default().iter().map(SuiteRun::connections).sum()
 }
 
 /// Suites to ask for at one version.
@@ -57,21 +64,59 @@ pub(super) fn next_offers(
     elsewhere: usize,
 ) -> Vec<SuiteOffer> {
     let evidence = SuiteEvidence::new(connections, runs);
+    let left = budget(connections).saturating_sub(spent(runs, elsewhere));
+    let mut offers = open_classes(&evidence, &evidence.telling_versions(), runs, left);
+    if offers.is_empty() {
+        offers = controls(&evidence, runs).into_iter().take(1).collect();
+    }
+    offers.truncate(left);
+    offers
+}
+
+/// What can be asked at the same time as versions that are still open: of those that will be telling
+/// whatever the others are.
+pub(super) fn beside_versions(connections: &[Connection], runs: &[SuiteRun]) -> Vec<SuiteOffer> {
+    let evidence = SuiteEvidence::new(connections, runs);
+    let mut telling = evidence.telling_versions();
+    telling.retain(|version| {
+        evidence.accepts_version(*version)
+            && !more_telling(*version).iter().any(|other| evidence.version_is_open(*other))
+    });
+    let left = budget(connections).saturating_sub(spent(runs, 0));
+    let mut offers = open_classes(&evidence, &telling, runs, left);
+    offers.truncate(left);
+    offers
+}
+
+/// Versions that would speak for this one, if they were accepted.
+fn more_telling(version: TlsVersion) -> &'static [TlsVersion] {
+    match version {
+        TlsVersion::Ssl3 => &[TlsVersion::Tls10, TlsVersion::Tls11],
+        TlsVersion::Tls11 => &[TlsVersion::Tls10],
+        _ => &[],
+    }
+}
+
+fn open_classes(
+    evidence: &SuiteEvidence,
+    telling: &[TlsVersion],
+    runs: &[SuiteRun],
+    left: usize,
+) -> Vec<SuiteOffer> {
     let open: Vec<CipherClass> = CipherClass::ALL
         .into_iter()
         .filter(|class| matches!(evidence.class(*class), ClassSettled::Open(_)))
         .collect();
-    let for_classes = runs.get(elsewhere..).unwrap_or_default();
-    let spent: usize = for_classes.iter().map(SuiteRun::connections).sum();
-    let left = budget(connections).saturating_sub(spent);
-    let telling = evidence.telling_versions();
-
     let weak = |suite: CipherSuite| open.iter().any(|class| suite.is(*class));
-    // Newest first: what that version shows need not be asked of the older one.
-    let next = telling
+    // Newest first: what that version shows need not be asked of the older one. Once it has shown
+    // what it chooses first, the rest is mostly refused, and both can be asked.
+    let both = left >= ENOUGH_FOR_BOTH
+        && telling.first().is_some_and(|newest| runs.iter().any(|run| run.version == *newest));
+    let mut offers: Vec<SuiteOffer> = telling
         .iter()
-        .find_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs));
-    let mut offers: Vec<SuiteOffer> = next.into_iter().collect();
+        .filter_map(|version| asked_once(*version, evidence.open_suites(*version, weak), runs))
+        .take(if both { 2 } else { 1 })
+        .collect();
     // Where TLS 1.3 itself is open, no other hello can tell.
     if let Settled::Open(_) = evidence.forward_secrecy()
         && !evidence.version_is_open(TlsVersion::Tls13)
@@ -82,10 +127,6 @@ pub(super) fn next_offers(
             asked_once(*version, suites, runs)
         }));
     }
-    if offers.is_empty() {
-        offers = controls(&evidence, runs).into_iter().take(1).collect();
-    }
-    offers.truncate(left);
     offers
 }
 

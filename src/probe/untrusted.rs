@@ -25,10 +25,10 @@ impl Probe<'_> {
     pub(super) async fn untrusted(&mut self, throwaway: &Throwaway) -> UntrustedObservation {
         let without =
             |reason: String| UntrustedObservation { not_presented: Some(reason), connection: None };
-        if let Some(reason) = audit::precluded(&self.connections) {
+        if let Some(reason) = audit::precluded(&self.seen.connections) {
             return without(reason.to_owned());
         }
-        if serves_strangers(&self.connections) {
+        if serves_strangers(&self.seen.connections) {
             return without("GET /version is served without any certificate".to_owned());
         }
         if !self.in_time() {
@@ -49,12 +49,12 @@ impl Probe<'_> {
             Arc::clone(&record) as Arc<dyn ServerCertVerifier>,
             Arc::clone(&presenter) as Arc<dyn ResolvesClientCert>,
         );
-        let store = &mut self.certificates;
+        let store = self.seen.certificates();
         let (mut seen, tls) =
             handshake::recorded(stream, &self.endpoint, config, &record, store).await;
         if let Some(tls) = tls.filter(|_| presenter.sent()) {
             let limits = &self.config.limits;
-            let mut http = HttpConnection::new(tls, &self.head, limits, self.deadline);
+            let mut http = HttpConnection::new(tls, &self.client.head, limits, self.deadline);
             let result = http.get(docker_api::VERSION).await;
             seen.exchanges.push(docker_api::keep(docker_api::VERSION, result, Depth::Version));
         }

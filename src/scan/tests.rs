@@ -41,7 +41,7 @@ fn refused() -> Connection {
 }
 
 fn swept(counts: Counts) -> SweepOutcome {
-    SweepOutcome { counts, local_errors: Vec::new(), notes: Vec::new(), stopped: None }
+    SweepOutcome { counts, left_out: 0, local_errors: Vec::new(), notes: Vec::new(), stopped: None }
 }
 
 /// The outcome of `count` endpoints of one network, and how many were announced as judged.
@@ -83,6 +83,10 @@ fn probes_that_were_not_made_leave_the_scan_incomplete() {
     let counts = Counts { probes: 3, closed: 1, not_probed: 2, ..Counts::default() };
     let outcome = Collected::default().outcome(swept(counts), &mut |_| {});
     assert_eq!(outcome.incomplete_reason.as_deref(), Some("2 probes could not be made"));
+    let counts = Counts { probes: 3, closed: 1, not_probed: 2, ..Counts::default() };
+    let swept_with_less = SweepOutcome { left_out: 2, ..swept(counts) };
+    let outcome = Collected::default().outcome(swept_with_less, &mut |_| {});
+    assert_eq!(outcome.incomplete_reason, None, "nothing is missing of what names no host");
     let counts = Counts { probes: 1, closed: 1, ..Counts::default() };
     let outcome = Collected::default().outcome(swept(counts), &mut |_| {});
     assert_eq!(outcome.incomplete_reason, None);

@@ -1,6 +1,7 @@
 //! The sweep itself: non-blocking connects on one thread, with epoll.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
 use super::in_flight::{Attempt, InFlight};
+use super::links::{LeftOut, Links};
 use super::pace::Pace;
 use super::patience::Patience;
 use super::socket::{self, Answer, Origin, Shortage, State};
 use super::state::{Place, Start, Timer};
+use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
 use super::{
     OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept,
@@ -61,6 +64,8 @@ pub(super) fn run(
     check_origin(config)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
         .map_err(|error| SweepError::Epoll { source: error.into() })?;
+    // Where the system does not tell its links, connections to such addresses fail by themselves.
+    let no_hosts = Links::look_up().map_or_else(unknown_links, |links| links.no_hosts());
     let ceiling = config.concurrency.max(1);
     let probes = config.shard.share(targets.len());
     let order = Permutation::new(targets.len(), config.seed);
@@ -82,9 +87,12 @@ pub(super) fn run(
         spare: None,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
+        subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
         room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: start.narrowest },
         shortage: None,
+        no_hosts,
+        left_out: start.left_out,
         unreachable: start.unreachable,
         not_probed: start.not_probed,
         notes: Vec::new(),
@@ -119,11 +127,15 @@ struct Sweep<'a> {
     /// there are never more than can be under way.
     undelivered: VecDeque<Swept>,
     pace: Pace,
+    subnet_pace: SubnetPace,
     patience: Patience,
     room: Room,
     shortage: Option<Held>,
     unreachable: Tally,
     not_probed: Tally,
+    /// Addresses of this machine's links that name no host, ascending.
+    no_hosts: Vec<Ipv4Addr>,
+    left_out: LeftOut,
     notes: Vec<String>,
     stopped: Option<StopReason>,
     timer: Timer,
@@ -240,22 +252,35 @@ impl Sweep<'_> {
             if self.in_flight.len() >= self.room.limit {
                 return Pause::Full;
             }
+            let Some(address) = self.target(position) else { return Pause::RoundOver };
+            let wait = self.subnet_pace.wait(address.ip(), now);
+            if !wait.is_zero() {
+                return Pause::For(wait);
+            }
             if !self.pace.take(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.subnet_pace.spend(address.ip(), now);
             if held.is_none() {
                 self.here.cursor = position + 1;
                 self.reached += u64::from(round == 0);
                 bump(&self.progress.round_walked);
             }
-            self.attempt(position, now);
+            self.attempt(position, address, now);
         }
         Pause::Batch
     }
 
-    fn attempt(&mut self, position: u64, now: Instant) {
-        let index = self.order.get(self.config.shard.position(position));
-        let Some(address) = self.targets.probe(index) else { return };
+    fn target(&self, position: u64) -> Option<SocketAddr> {
+        self.targets.probe(self.order.get(self.config.shard.position(position)))
+    }
+
+    fn attempt(&mut self, position: u64, address: SocketAddr, now: Instant) {
+        if self.names_no_host(address.ip()) {
+            self.mark(position);
+            self.left_out.add(address);
+            return bump(&self.progress.not_probed);
+        }
         let socket = match self.socket_for(&address) {
             Ok(socket) => socket,
             Err(state) => return self.not_sent(position, address, state, now),
@@ -288,6 +313,10 @@ impl Sweep<'_> {
         }
         bump(&self.progress.sent);
         self.shortage = None;
+    }
+
+    fn names_no_host(&self, address: IpAddr) -> bool {
+        matches!(address, IpAddr::V4(address) if self.no_hosts.binary_search(&address).is_ok())
     }
 
     fn socket_for(&mut self, address: &SocketAddr) -> Result<OwnedFd, State> {
@@ -486,6 +515,7 @@ impl Sweep<'_> {
             found_in_round: 0,
             unreachable: self.unreachable.refused(),
             not_probed: self.not_probed.refused(),
+            left_out: self.left_out,
             narrowest: self.room.narrowest,
             lost: 0,
             answered: self.answered.encode(),
@@ -501,6 +531,7 @@ impl Sweep<'_> {
         self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
         self.notes.extend(self.unreachable.unreachable_notes());
         self.notes.extend(self.not_probed.not_probed_notes());
+        self.notes.extend(self.left_out.note());
         if let Some(narrowest) = self.room.narrowest {
             self.notes.push(format!(
                 "descriptors ran short: at times only {narrowest} probes were under way at once"
@@ -508,6 +539,7 @@ impl Sweep<'_> {
         }
         SweepOutcome {
             counts: self.progress.counts(),
+            left_out: self.left_out.count(),
             local_errors: self.not_probed.local_errors(),
             notes: self.notes,
             stopped: self.stopped,
@@ -553,6 +585,11 @@ pub(super) fn check_origin(config: &SweepConfig) -> Result<(), SweepError> {
             .map_err(|error| SweepError::SourceIp { address, source: error.into() }),
         None => Ok(()),
     }
+}
+
+fn unknown_links(error: io::Error) -> Vec<Ipv4Addr> {
+    tracing::debug!(%error, "the links of this machine are not known");
+    Vec::new()
 }
 
 /// Rounded up: a wait of less than a millisecond would be none at all to older systems, and the

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{SweepConfig, SweepError, syn};
+use super::{SweepError, syn};
 use crate::target::TargetSet;
 
 /// How open ports are looked for.
@@ -29,12 +29,12 @@ impl EngineChoice {
     ///
     /// # Errors
     /// SYNs were asked for, and cannot be sent; why.
-    pub fn settle(self, targets: &TargetSet, config: &SweepConfig) -> Result<Engine, SweepError> {
+    pub fn settle(self, targets: &TargetSet) -> Result<Engine, SweepError> {
         match self {
             Self::Only(Engine::Connect) => Ok(Engine::Connect),
-            Self::Only(Engine::Syn) => syn::check(targets, config).map(|()| Engine::Syn),
+            Self::Only(Engine::Syn) => syn::check().map(|()| Engine::Syn),
             Self::Auto if is_loopback(targets) => Ok(Engine::Connect),
-            Self::Auto => Ok(match syn::check(targets, config) {
+            Self::Auto => Ok(match syn::check() {
                 Ok(()) => Engine::Syn,
                 Err(error) => {
                     tracing::info!(%error, "no SYNs: sweeping by connections");

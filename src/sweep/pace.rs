@@ -59,6 +59,11 @@ impl Pace {
         Self { bucket }
     }
 
+    /// From now on at this rate; nothing is saved up.
+    pub(super) fn change(&mut self, rate: Rate, now: Instant) {
+        *self = Self::new(rate, now);
+    }
+
     /// Takes leave for one probe, if there is any.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let Some(bucket) = &mut self.bucket else { return true };

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::answered::Answered;
+use super::links::LeftOut;
 use super::trouble::{Refused, Tally};
 use super::{Counts, SweepConfig, SweepError, SweepProgress};
 use crate::target::TargetSet;
@@ -25,6 +26,8 @@ pub struct SweepState {
     pub(super) found_in_round: u64,
     pub(super) unreachable: Vec<Refused>,
     pub(super) not_probed: Vec<Refused>,
+    /// Of those not probed, what names no host.
+    pub(super) left_out: LeftOut,
     /// The fewest attempts under way at once that descriptors left room for, if they ran short.
     pub(super) narrowest: Option<usize>,
     /// Answers that came faster than they could be read.
@@ -57,6 +60,7 @@ impl SweepState {
             found_in_round: 0,
             unreachable: Vec::new(),
             not_probed: Vec::new(),
+            left_out: LeftOut::default(),
             narrowest: None,
             lost: 0,
             answered: Answered::new(0).encode(),
@@ -120,6 +124,7 @@ pub(super) struct Start {
     pub(super) found_in_round: u64,
     pub(super) unreachable: Tally,
     pub(super) not_probed: Tally,
+    pub(super) left_out: LeftOut,
     pub(super) narrowest: Option<usize>,
     pub(super) lost: u64,
 }
@@ -171,6 +176,7 @@ impl Start {
             found_in_round: state.found_in_round,
             unreachable: Tally::of(&state.unreachable).ok_or(SweepError::State(StateError))?,
             not_probed: Tally::of(&state.not_probed).ok_or(SweepError::State(StateError))?,
+            left_out: state.left_out,
             narrowest: state.narrowest,
             lost: state.lost,
             ..Self::new(answered)
@@ -187,6 +193,7 @@ impl Start {
             found_in_round: 0,
             unreachable: Tally::default(),
             not_probed: Tally::default(),
+            left_out: LeftOut::default(),
             narrowest: None,
             lost: 0,
         }

@@ -8,41 +8,53 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
+use super::links::LeftOut;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::state::{Place, Start, Timer, Trail};
+use super::subnet_pace::SubnetPace;
 use super::trouble::Tally;
 use super::{
-    OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept,
+    Counts, OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState,
+    Swept,
 };
 use crate::target::TargetSet;
 use crate::target::order::Permutation;
 
+mod ask;
 mod cookie;
+mod errands;
 mod filter;
+mod loss;
+mod neighbours;
 mod packet;
 mod receive;
-mod route;
+mod reserved_port;
+mod rtnetlink;
 mod send_log;
 mod transmit;
+mod ways;
 
 use cookie::Cookie;
+use errands::LEAST_QUESTIONS;
+use loss::{LossWatch, Throttle};
+use neighbours::Neighbours;
 use packet::Kind;
-use receive::{Letter, Mailbox};
-use route::Ways;
+use receive::{Letter, Mailbox, Presence, Receiver};
+use reserved_port::ReservedPort;
 use send_log::SendLog;
 use transmit::{BATCH, Lane, Queued};
+use ways::{Lead, Ways};
 
 /// The longest sleep, so that cancellation and a drained channel are noticed.
 const TICK: Duration = Duration::from_millis(50);
@@ -62,16 +74,12 @@ const LAST_LEAST: Duration = Duration::from_millis(500);
 /// When a server repeats a SYN-ACK that nothing came back for (RFC 6298 section 2).
 const SYN_ACK_REPEATED: Duration = Duration::from_secs(1);
 
-/// Whether this process may do it at all, and these targets allow it.
+/// Whether this process may do it at all.
 ///
 /// # Errors
 /// Why not.
-pub(super) fn check(targets: &TargetSet, config: &SweepConfig) -> Result<(), SweepError> {
-    let is_v6 = targets.ranges().any(|(range, _)| range.first().is_ipv6());
-    if is_v6 || config.source_ip.is_some_and(|source| source.is_ipv6()) {
-        return Err(SweepError::SynIpv6);
-    }
-    receive::open(0).map(drop).map_err(|source| match source.kind() {
+pub(super) fn check() -> Result<(), SweepError> {
+    receive::check().map_err(|source| match source.kind() {
         io::ErrorKind::PermissionDenied => SweepError::NotPermitted { source },
         _ => SweepError::PacketSocket { source },
     })
@@ -88,16 +96,18 @@ pub(super) fn run(
     cancel: &CancellationToken,
     open: mpsc::Sender<Swept>,
 ) -> Result<SweepOutcome, SweepError> {
-    check(targets, config)?;
+    check()?;
     super::connect::check_origin(config)?;
     let failed = |source| SweepError::PacketSocket { source };
-    let reserved = ReservedPort::take().map_err(failed)?;
+    let has_v6 = targets.ranges().any(|(range, _)| range.first().is_ipv6());
+    let reserved =
+        if has_v6 { ReservedPort::take_in_both() } else { ReservedPort::take() }.map_err(failed)?;
     let cookie = Cookie::new(reserved.port);
     let ways = Ways::find(targets, config).map_err(failed)?;
     let interface = config.interface.as_deref();
     let lanes = ways.all().iter().map(|way| Lane::open(way, reserved.port, interface));
     let lanes: Vec<Lane> = lanes.collect::<io::Result<_>>().map_err(failed)?;
-    let receiver = receive::open(reserved.port).map_err(failed)?;
+    let receiver = Receiver::open(&ways, reserved.port).map_err(failed)?;
     let mailbox = Mailbox::default();
     let probes = config.shard.share(targets.len());
     let order = Permutation::new(targets.len(), config.seed);
@@ -113,6 +123,11 @@ pub(super) fn run(
         lanes,
         mailbox: &mailbox,
         letters: Vec::new(),
+        present: Vec::new(),
+        neighbours: Neighbours::new(LEAST_QUESTIONS.max(u32::from(config.retries) + 1)),
+        left_out: start.left_out,
+        resets_due: VecDeque::new(),
+        is_reset_next: true,
         order,
         answered: start.answered,
         settled: start.settled,
@@ -124,6 +139,11 @@ pub(super) fn run(
         found_in_round: start.found_in_round,
         undelivered: VecDeque::new(),
         pace: Pace::new(config.rate, Instant::now()),
+        subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
+        loss: LossWatch::new(Instant::now()),
+        throttle: Throttle::new(config.rate),
+        measured_from: (Instant::now(), 0),
+        leave: Leave::Used,
         patience: Patience::new(config.timeout),
         shortage: None,
         unreachable: start.unreachable,
@@ -144,22 +164,6 @@ pub(super) fn run(
     })
 }
 
-/// A local port that no other socket gets while this lives. Nothing listens on it, so that the
-/// kernel resets what answers.
-struct ReservedPort {
-    port: u16,
-    _socket: Socket,
-}
-
-impl ReservedPort {
-    fn take() -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
-        let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        Ok(Self { port, _socket: socket })
-    }
-}
-
 struct Sweep<'a> {
     targets: &'a TargetSet,
     config: &'a SweepConfig,
@@ -172,6 +176,13 @@ struct Sweep<'a> {
     lanes: Vec<Lane>,
     mailbox: &'a Mailbox,
     letters: Vec<Letter>,
+    present: Vec<Presence>,
+    neighbours: Neighbours,
+    left_out: LeftOut,
+    /// Who holds a connection half open that the kernel's reset did not end.
+    resets_due: VecDeque<SocketAddr>,
+    /// Resets and all else take turns, so that no target holds up the sweep by what it sends.
+    is_reset_next: bool,
     order: Permutation,
     /// By position in this shard's order, so that a retry round walks it word by word.
     answered: Answered,
@@ -189,6 +200,12 @@ struct Sweep<'a> {
     /// Open ports that the channel had no room for; nothing is sent while there are any.
     undelivered: VecDeque<Swept>,
     pace: Pace,
+    subnet_pace: SubnetPace,
+    loss: LossWatch,
+    throttle: Throttle,
+    /// From when on, and from which count of packets, the present rate is measured.
+    measured_from: (Instant, u64),
+    leave: Leave,
     patience: Patience,
     shortage: Option<Shortage>,
     unreachable: Tally,
@@ -207,6 +224,14 @@ struct Shortage {
     pause: Duration,
     until: Instant,
     since: Instant,
+}
+
+/// What became of the last leave to send a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Used,
+    /// There was nothing to send after all: the next packet has it.
+    Unused,
 }
 
 /// Why sending paused.
@@ -232,6 +257,7 @@ impl Sweep<'_> {
             self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
             self.progress.round_walked.store(std::mem::take(&mut walked), Ordering::Relaxed);
             self.log.next_round();
+            self.measured_from = (Instant::now(), self.progress.sent.load(Ordering::Relaxed));
             self.send_round(round);
             self.wait_for_answers(round, probes);
         }
@@ -268,6 +294,7 @@ impl Sweep<'_> {
             if left.is_zero() {
                 return;
             }
+            self.send_resets();
             self.read_answers(TICK.min(left));
         }
     }
@@ -302,6 +329,7 @@ impl Sweep<'_> {
         if let Some(pause) = self.flush(now) {
             return pause;
         }
+        self.watch_for_loss(now);
         if self.timer.is_asked() {
             self.trail.note(Place { round, cursor: self.cursor }, now);
         }
@@ -315,39 +343,64 @@ impl Sweep<'_> {
 
     fn queue_batch(&mut self, round: u8, now: Instant) -> Pause {
         for _ in 0..BATCH {
-            while self.resets_owed > 0 {
-                if !self.pace.take(now) {
-                    return Pause::For(self.pace.wait(now));
-                }
-                self.resets_owed -= 1;
-            }
-            let Some(position) = self.answered.next_unset(self.cursor) else {
-                return Pause::RoundOver;
-            };
-            if !self.pace.take(now) {
+            if !self.spend_on_resets(now) {
                 return Pause::For(self.pace.wait(now));
             }
+            self.give_up_on_neighbours(now);
+            let errand = self.has_errand(now);
+            let position = match errand {
+                true => None,
+                false if self.neighbours.is_full() => return Pause::For(BACKLOG_TICK),
+                false => self.answered.next_unset(self.cursor),
+            };
+            if !errand && position.is_none() {
+                return self.neighbours.pause(now).map_or(Pause::RoundOver, Pause::For);
+            }
+            let next = position.and_then(|position| Some((position, self.target(position)?)));
+            let wait = next.map(|(_, target)| self.subnet_pace.wait(target.ip(), now));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                return Pause::For(wait);
+            }
+            if self.leave == Leave::Used && !self.pace.take(now) {
+                return Pause::For(self.pace.wait(now));
+            }
+            self.leave = Leave::Used;
+            self.is_reset_next = true;
+            let Some((position, target)) = next else {
+                self.run_errand(now);
+                continue;
+            };
+            self.subnet_pace.spend(target.ip(), now);
             self.cursor = position + 1;
             self.reached += u64::from(round == 0);
             bump(&self.progress.round_walked, 1);
-            self.queue(position);
+            self.leave = self.queue(Queued { position, target }, now);
+            if let Some(held) = self.shortage.filter(|held| held.until > now) {
+                return Pause::For(held.until - now);
+            }
         }
         Pause::Batch
     }
 
-    fn queue(&mut self, position: u64) {
-        let index = self.order.get(self.config.shard.position(position));
-        let target = match self.targets.probe(index) {
-            Some(SocketAddr::V4(target)) => target,
-            Some(target @ SocketAddr::V6(_)) => {
-                return self.give_up(position, target, Errno::AFNOSUPPORT);
+    fn target(&self, position: u64) -> Option<SocketAddr> {
+        self.targets.probe(self.order.get(self.config.shard.position(position)))
+    }
+
+    fn queue(&mut self, queued: Queued, now: Instant) -> Leave {
+        let Queued { position, target } = queued;
+        match self.ways.to(target.ip()) {
+            Lead::Way(way) => return self.queue_by(way, queued, now),
+            Lead::NoHost => {
+                self.mark(position);
+                self.left_out.add(target);
+                bump(&self.progress.not_probed, 1);
             }
-            None => return,
-        };
-        match self.ways.to(*target.ip()).and_then(|way| self.lanes.get_mut(way)) {
-            Some(lane) => lane.push(Queued { position, target }, self.cookie.sequence(target)),
-            None => self.no_way(position, target.into(), Errno::NETUNREACH),
+            Lead::Nowhere(error) => match verdict(error) {
+                Refusal::Impossible => self.give_up(position, target, error),
+                Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
+            },
         }
+        Leave::Unused
     }
 
     /// Sends what is queued; says how long to wait if the system does not take it.
@@ -365,12 +418,12 @@ impl Sweep<'_> {
                         Refusal::Passing => return Some(self.hold(now)),
                         Refusal::NoWay => {
                             if let Some(Queued { position, target }) = lane.skip() {
-                                self.no_way(position, target.into(), error);
+                                self.no_way(position, target, error);
                             }
                         }
                         Refusal::Impossible => {
                             if let Some(Queued { position, target }) = lane.skip() {
-                                self.give_up(position, target.into(), error);
+                                self.give_up(position, target, error);
                             }
                         }
                     },
@@ -402,6 +455,7 @@ impl Sweep<'_> {
             self.settle(letter);
         }
         self.letters = letters;
+        self.meet_neighbours();
         self.deliver();
         self.say_how_far();
     }
@@ -409,14 +463,17 @@ impl Sweep<'_> {
     fn settle(&mut self, letter: Letter) {
         let Letter { target, kind, at } = letter;
         let Some(position) = self.position(target) else { return };
-        self.resets_owed += u64::from(kind == Kind::SynAck);
         if self.answered.contains(position) {
+            if kind == Kind::Reset && self.loss.answered(target) {
+                return;
+            }
             bump(&self.progress.duplicates, 1);
             if kind == Kind::SynAck {
-                self.reset(target);
+                self.end_repeated(target);
             }
             return;
         }
+        self.resets_owed += u64::from(kind == Kind::SynAck);
         self.mark(position);
         let resent = self.log.resent(position, self.cursor);
         let rtt = self.log.time_since(position, self.cursor, at).unwrap_or_default();
@@ -427,36 +484,38 @@ impl Sweep<'_> {
             Kind::SynAck => {
                 bump(&self.progress.open, 1);
                 self.found_in_round += 1;
-                let address = target.into();
-                self.undelivered.push_back(Swept::Open(OpenPort { address, rtt }));
+                self.undelivered.push_back(Swept::Open(OpenPort { address: target, rtt }));
             }
-            Kind::Reset => bump(&self.progress.closed, 1),
+            Kind::Reset => {
+                bump(&self.progress.closed, 1);
+                self.loss.reset_by(target);
+            }
             Kind::Unreachable(code) => {
-                self.unreachable.add(meaning(code), target.into());
+                self.unreachable.add(meaning(code, target.ip()), target);
                 bump(&self.progress.unreachable, 1);
             }
         }
     }
 
-    fn position(&self, target: SocketAddrV4) -> Option<u64> {
-        let index = self.targets.index(target.into())?;
+    fn position(&self, target: SocketAddr) -> Option<u64> {
+        let index = self.targets.index(target)?;
         self.config.shard.nth(self.order.position(index)?)
     }
 
-    fn reset(&mut self, target: SocketAddrV4) {
-        if let Some(lane) = self.ways.to(*target.ip()).and_then(|way| self.lanes.get(way)) {
-            lane.reset(target, self.cookie.sequence(target));
-            self.resets_owed += 1;
-        }
-    }
-
     fn no_way(&mut self, position: u64, target: SocketAddr, error: Errno) {
+        // It may be one that had answered, asked again.
+        if self.answered.contains(position) {
+            return;
+        }
         self.mark(position);
         self.unreachable.add(error, target);
         bump(&self.progress.unreachable, 1);
     }
 
     fn give_up(&mut self, position: u64, target: SocketAddr, error: Errno) {
+        if self.answered.contains(position) {
+            return;
+        }
         self.mark(position);
         self.not_probed.add(error, target);
         bump(&self.progress.not_probed, 1);
@@ -501,19 +560,23 @@ impl Sweep<'_> {
     /// All before it is answered, or has been silent for its time.
     fn place(&mut self) -> Place {
         // Once packets wait for room, the trail goes no further, but it may get as far as them.
-        let waiting = self.lanes.iter().flat_map(Lane::waiting).map(|queued| queued.position);
+        let waiting = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
+        let waiting = waiting.map(|queued| queued.position);
+        let waiting = waiting.filter(|position| !self.answered.contains(*position));
         let waiting = waiting.min().unwrap_or(u64::MAX);
         let place = self.trail.old_enough(Instant::now());
         Place { cursor: place.cursor.min(waiting), ..place }
     }
 
     fn state(&self, place: Place) -> Swept {
+        let counts = self.progress.counts();
         Swept::Reached(Box::new(SweepState {
             place,
-            counts: self.progress.counts(),
+            counts: Counts { sent: counts.sent - self.loss.totals().0, ..counts },
             found_in_round: self.found_in_round,
             unreachable: self.unreachable.refused(),
             not_probed: self.not_probed.refused(),
+            left_out: self.left_out,
             narrowest: None,
             lost: self.lost_before + self.mailbox.lost(),
             answered: self.answered.encode(),
@@ -523,13 +586,18 @@ impl Sweep<'_> {
     fn finish(self, probes: u64) -> SweepOutcome {
         // Only a stopped sweep still holds probes; in the first round they were not made at all.
         let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
-        let held = self.lanes.iter().flat_map(Lane::waiting);
+        let held = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
         let held = held.filter(|queued| first_round && !self.answered.contains(queued.position));
         let reached = self.reached - held.count() as u64;
         self.progress.silent.store(reached.saturating_sub(self.settled), Ordering::Relaxed);
         self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
+        // Like resets, what watches for loss is no probe.
+        self.progress.sent.fetch_sub(self.loss.totals().0, Ordering::Relaxed);
         let mut notes: Vec<String> = self.unreachable.unreachable_notes().collect();
         notes.extend(self.not_probed.not_probed_notes());
+        notes.extend(self.neighbours.note());
+        notes.extend(self.left_out.note());
+        notes.extend(self.loss_note());
         let lost = self.lost_before + self.mailbox.lost();
         if lost > 0 {
             notes
@@ -537,6 +605,7 @@ impl Sweep<'_> {
         }
         SweepOutcome {
             counts: self.progress.counts(),
+            left_out: self.left_out.count(),
             local_errors: self.not_probed.local_errors(),
             notes,
             stopped: self.stopped,
@@ -568,13 +637,14 @@ fn verdict(error: Errno) -> Refusal {
     }
 }
 
-/// The error by which Linux would report an ICMP code on a connection.
-fn meaning(code: u8) -> Errno {
-    match code {
-        0 | 6 | 11 => Errno::NETUNREACH,
-        2 => Errno::NOPROTOOPT,
-        3 => Errno::CONNREFUSED,
-        // From elsewhere: not this machine's own packet filter, as ACCESS would say.
+/// The error by which Linux would report a code of ICMP or ICMPv6 on a connection.
+fn meaning(code: u8, target: IpAddr) -> Errno {
+    // What Linux calls ACCESS is HOSTUNREACH here: it comes from elsewhere, not from this machine's
+    // own packet filter.
+    match (target, code) {
+        (IpAddr::V4(_), 0 | 6 | 11) | (IpAddr::V6(_), 0) => Errno::NETUNREACH,
+        (IpAddr::V4(_), 2) => Errno::NOPROTOOPT,
+        (IpAddr::V4(_), 3) | (IpAddr::V6(_), 4) => Errno::CONNREFUSED,
         _ => Errno::HOSTUNREACH,
     }
 }

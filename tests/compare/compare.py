@@ -1,7 +1,8 @@
 """compare.py DOCKSWEEP TOOLS WORK [SERVER]...: starts the servers, lets every scanner at them, and writes what they said.
 
 Writes verdicts.tsv, and the generated part of README.md, beside this file. With parts of servers' names, asks only docksweep and for the bytes, of those servers,
-and prints the verdicts. `compare.py table TOOLS` writes README.md anew from verdicts.tsv. Ends with 1 if docksweep is wrong, if a
+and prints the verdicts. `compare.py again DOCKSWEEP TOOLS WORK` asks only docksweep, of all servers, and keeps what verdicts.tsv
+says of the others. `compare.py table TOOLS` writes README.md anew from verdicts.tsv. Ends with 1 if docksweep is wrong, if a
 server does not serve what it was configured for, or if a disagreement has no reason in reasons.py.
 """
 
@@ -46,6 +47,23 @@ def timed(name, work, *arguments):
     return result
 
 
+def again(docksweep, tools, work):
+    tools, work = Path(tools).resolve(), Path(work)
+    fleet = Fleet(work)
+    fleet.define()
+    try:
+        fleet.start(tools)
+        wait_for(fleet)
+        verdicts, reasons = timed("docksweep", scanners.docksweep, docksweep, fleet.servers, work)
+    finally:
+        fleet.stop()
+    rows = table.read(HERE)
+    for row in rows:
+        place = row["server"], row["version"]
+        row["docksweep"], row["reason"] = verdicts[place], reasons[place]
+    return table.write(HERE, rows, tools)
+
+
 def main(docksweep, tools, work, *only):
     tools, work = Path(tools).resolve(), Path(work)
     fleet = Fleet(work)
@@ -78,4 +96,6 @@ def main(docksweep, tools, work, *only):
 if __name__ == "__main__":
     if sys.argv[1] == "table":
         sys.exit(table.write(HERE, table.read(HERE), Path(sys.argv[2])))
+    if sys.argv[1] == "again":
+        sys.exit(again(*sys.argv[2:]))
     sys.exit(main(*sys.argv[1:]))

@@ -12,23 +12,9 @@ NO_PROBE = "finds no version by its first hellos, which lack what this server wa
 SILENT = "takes silence for a refusal"
 LIMITED = "asks more often than the server allows, and takes the resets for refusals"
 ONE_BYTE = "reads a ServerHello only from a record that has all of it"
-NAMELESS = "no name was given, and alert 40 to every hello is no refusal of a version; right with --sni"
 
 # (scanner, servers, versions, verdict, why); the first that matches counts.
 REASONS = [
-    # docksweep and the truth
-    ("docksweep", "^HAProxy with names docker.test", "SSLv3", "undetermined",
-     "a hello of SSLv3 has no place for the name, and HAProxy answers alert 112 before it looks at the version"),
-    ("docksweep", "alert-40 without a name", "", "undetermined", NAMELESS),
-    ("docksweep", "close on any extension", "", "undetermined",
-     "the library's hello and three small ones were closed on without a word, and it asks no fourth of such a port"),
-    ("docksweep", "^OpenSSL a shared key", "", "undetermined",
-     "a stranger has no such key and offers none; alert 40 is no refusal where no version is accepted"),
-    ("docksweep", "^OpenSSL (anonymous|suites without)", "", "undetermined",
-     "hellos for versions offer no such suites; they are asked for in the newest version alone, and alert 40 to the "
-     "hello of an older one may be about them"),
-    ("docksweep", "a ServerHello of 1.2", "SSLv3", "undetermined",
-     "each hello waits for the rest of the flight, and the ten seconds for an endpoint end before this one is sent"),
     # The referee asks once and knows neither names nor limits.
     ("bytes", "no name sent", "", "refused", NO_NAME),
     ("bytes", "docker.test sent", "SSLv3", "refused", "alert 112"),

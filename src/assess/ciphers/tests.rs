@@ -10,10 +10,10 @@ const RSA: u16 = 0x002f;
 const RC4: u16 = 0x0005;
 
 fn chose(suite: u16) -> Connection {
-    Connection::Hello(HelloConnection {
-        offered: vec![Tls12],
-        hello_bytes: 100,
-        answer: HelloAnswer::ServerHello(ServerHelloFlight {
+    Connection::Hello(HelloConnection::new(
+        vec![Tls12],
+        100,
+        HelloAnswer::ServerHello(ServerHelloFlight {
             version: Tls12.wire(),
             cipher_suite: suite,
             retry_request: false,
@@ -23,7 +23,7 @@ fn chose(suite: u16) -> Connection {
             complete: true,
             end: None,
         }),
-    })
+    ))
 }
 
 fn every_suite(chosen: &[u16]) -> SuiteObservation {
@@ -33,6 +33,7 @@ fn every_suite(chosen: &[u16]) -> SuiteObservation {
         offered,
         chosen: chosen.to_vec(),
         end,
+        beside: 0,
     };
     SuiteObservation {
         asked: SuitesAsked::All,
@@ -50,11 +51,11 @@ fn every_suite(chosen: &[u16]) -> SuiteObservation {
 
 fn judged(asked: &SuiteObservation) -> CipherAssessment {
     let older = [TlsVersion::Tls11, TlsVersion::Tls10, TlsVersion::Ssl3];
-    let refused = Connection::Hello(HelloConnection {
-        offered: older.to_vec(),
-        hello_bytes: 100,
-        answer: HelloAnswer::Alert { level: 2, description: 70 },
-    });
+    let refused = Connection::Hello(HelloConnection::new(
+        older.to_vec(),
+        100,
+        HelloAnswer::Alert { level: 2, description: 70 },
+    ));
     let evidence = SuiteEvidence::new(&[chose(RSA), refused], &asked.runs);
     assess(Some(asked), &evidence)
 }

@@ -12,7 +12,7 @@ const ALERT_40: SuiteEnd = SuiteEnd::Alert { level: 2, description: 40 };
 const CLOSED: SuiteEnd = SuiteEnd::NoAnswer { end: StreamEnd::Closed { received: 0 } };
 
 fn hello(offered: &[TlsVersion], answer: HelloAnswer) -> Connection {
-    Connection::Hello(HelloConnection { offered: offered.to_vec(), hello_bytes: 100, answer })
+    Connection::Hello(HelloConnection::new(offered.to_vec(), 100, answer))
 }
 
 fn chose(version: TlsVersion, suite: u16) -> Connection {
@@ -49,7 +49,7 @@ fn modern(versions: &[TlsVersion]) -> Vec<Connection> {
 }
 
 fn run(version: TlsVersion, offered: &[u16], chosen: &[u16], end: Option<SuiteEnd>) -> SuiteRun {
-    SuiteRun { version, offered: offered.to_vec(), chosen: chosen.to_vec(), end }
+    SuiteRun { version, offered: offered.to_vec(), chosen: chosen.to_vec(), end, beside: 0 }
 }
 
 fn of_class(version: TlsVersion, class: CipherClass) -> Vec<u16> {

@@ -21,7 +21,7 @@ fn handshake(negotiated: Option<TlsVersion>, end: Option<StreamEnd>) -> Connecti
 }
 
 fn hello(offered: &[TlsVersion], answer: HelloAnswer) -> Connection {
-    Connection::Hello(HelloConnection { offered: offered.to_vec(), hello_bytes: 120, answer })
+    Connection::Hello(HelloConnection::new(offered.to_vec(), 120, answer))
 }
 
 fn server_hello(version: u16, downgrade_sentinel: bool) -> HelloAnswer {
@@ -181,4 +181,109 @@ fn silence_unknown_versions_and_a_missing_name_settle_nothing() {
 fn a_handshake_refused_for_its_suites_leaves_its_versions_open() {
     let end = StreamEnd::Alert { level: 2, description: 40 };
     assert_eq!(summary(&[handshake(None, Some(end))]), "?????");
+}
+
+fn formed(form: HelloForm, offered: &[TlsVersion], answer: HelloAnswer) -> Connection {
+    Connection::Hello(HelloConnection {
+        form,
+        ..HelloConnection::new(offered.to_vec(), 120, answer)
+    })
+}
+
+fn beside(count: usize, connection: Connection) -> Connection {
+    match connection {
+        Connection::Hello(hello) => Connection::Hello(HelloConnection { beside: count, ..hello }),
+        other => other,
+    }
+}
+
+#[test]
+fn an_answer_begun_before_the_drop_confirms_nothing() {
+    let closed = || HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } };
+    let mut connections = vec![
+        handshake(Some(Tls12), None),
+        hello(&[Tls11], closed()),
+        beside(1, hello(&[Tls10], server_hello(0x0301, false))),
+    ];
+    assert_eq!(summary(&connections), "?a?ar");
+    // Of a later round, which was begun when both had ended.
+    connections.push(hello(&[Ssl3], alert(70)));
+    assert_eq!(summary(&connections), "rarar");
+    // One of the same round that stood before the drop does not reach over it either.
+    let connections = [
+        handshake(Some(Tls12), None),
+        hello(&[Tls11], closed()),
+        beside(1, hello(&[Tls10], closed())),
+        beside(2, hello(&[Ssl3], alert(70))),
+    ];
+    assert_eq!(summary(&connections), "r??ar");
+}
+
+#[test]
+fn where_only_rare_suites_are_accepted_the_common_ones_refuse_nothing() {
+    let mut connections = vec![
+        hello(&[Tls13, Tls12], alert(40)),
+        hello(&[Tls13], alert(40)),
+        hello(&[Tls12], alert(40)),
+        hello(&[Ssl3], alert(40)),
+        formed(HelloForm::RareSuites, &[Tls12], server_hello(0x0303, false)),
+    ];
+    assert_eq!(summary(&connections), "???ar");
+    connections.push(formed(HelloForm::RareSuites, &[Ssl3], alert(40)));
+    assert_eq!(summary(&connections), "r??ar");
+    // A refusal of rare suites is none of a version that was not refused otherwise.
+    let rare = [handshake(Some(Tls12), None), formed(HelloForm::RareSuites, &[Tls10], alert(40))];
+    assert_eq!(summary(&rare), "???ar");
+}
+
+#[test]
+fn without_extensions_there_is_no_tls_1_3() {
+    let closed = || HelloAnswer::NoAnswer { end: StreamEnd::Closed { received: 0 } };
+    let mut connections = vec![
+        hello(&[Tls13, Tls12], closed()),
+        beside(1, hello(&[Tls11], closed())),
+        beside(2, formed(HelloForm::WithoutExtensions, &[Tls12], server_hello(0x0301, false))),
+    ];
+    assert_eq!(summary(&connections), "?arr?");
+    connections.push(hello(&[Ssl3], server_hello(0x0300, false)));
+    assert_eq!(summary(&connections), "aarrr");
+}
+
+#[test]
+fn what_a_made_up_name_shows_is_told_from_the_refusals_without_it() {
+    let named = |offered: &[TlsVersion], answer| match hello(offered, answer) {
+        Connection::Hello(hello) => {
+            Connection::Hello(HelloConnection { made_up_name: Some("localhost".into()), ..hello })
+        }
+        other => other,
+    };
+    let mut connections = vec![
+        hello(&[Tls13, Tls12], alert(40)),
+        hello(&[Tls11], alert(40)),
+        hello(&[Tls10], alert(40)),
+    ];
+    connections.push(named(&[Tls10], alert(112)));
+    assert_eq!(summary(&connections), "?????");
+    connections.push(named(&[Tls13, Tls12], server_hello(0x0304, false)));
+    assert_eq!(summary(&connections), "????a", "alert 40 was for want of a name");
+    let Some(Settled::Accepted(reason)) = settle(&connections).remove(&Tls13) else { panic!() };
+    assert!(reason.contains("made-up server name localhost"), "{reason}");
+    // A server that answers without a name is judged without it.
+    connections.push(hello(&[Tls12], server_hello(0x0303, false)));
+    assert_eq!(summary(&connections), "?rra?");
+}
+
+#[test]
+fn ssl3_with_a_name_is_refused_by_an_alert_that_is_not_about_names() {
+    let mut connections = vec![handshake(Some(Tls12), None), hello(&[Ssl3], alert(112))];
+    assert_eq!(summary(&connections), "???ar");
+    connections.push(formed(HelloForm::Ssl3WithName, &[Ssl3], alert(40)));
+    assert_eq!(summary(&connections), "r??ar");
+}
+
+#[test]
+fn a_stored_hello_without_the_newer_fields_is_read() {
+    let text = r#"{"offered":["TLSv1.2"],"hello_bytes":9,"answer":{"kind":"alert","level":2,"description":70}}"#;
+    let read: HelloConnection = serde_json::from_str(text).unwrap();
+    assert_eq!(read, HelloConnection::new(vec![Tls12], 9, alert(70)));
 }

@@ -1,6 +1,7 @@
 //! Sends a hello and reads what comes back.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -11,6 +12,15 @@ use crate::observation::{HelloAnswer, StreamEnd};
 use crate::probe::certificate_store::CertificateStore;
 use crate::probe::server_flight::{FlightReader, Progress};
 
+/// How much of the server's first flight is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The version and suite that it chooses.
+    ServerHello,
+    /// Also what it shows in clear: chain, CertificateRequest.
+    Flight,
+}
+
 /// Sends `hello` and reads the server's first flight.
 ///
 /// Waits for at most `patience` between two arrivals and until `deadline` in all; what was read by
@@ -20,7 +30,8 @@ pub async fn ask<S>(
     hello: &ClientHello,
     patience: Duration,
     deadline: Instant,
-    certificates: &mut CertificateStore,
+    wanted: Wanted,
+    certificates: &Mutex<CertificateStore>,
 ) -> HelloAnswer
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -38,7 +49,12 @@ where
             Ok(Ok(0)) => break StreamEnd::Closed { received: reader.received_bytes() },
             Ok(Ok(count)) => {
                 let arrived = buffer.get(..count).unwrap_or_default();
-                if reader.feed(arrived, certificates) == Progress::Finished {
+                let progress = {
+                    let mut store = certificates.lock().unwrap_or_else(PoisonError::into_inner);
+                    reader.feed(arrived, &mut store)
+                };
+                let enough = wanted == Wanted::ServerHello && reader.has_server_hello();
+                if progress == Progress::Finished || enough {
                     return reader.into_answer();
                 }
             }

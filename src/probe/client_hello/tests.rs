@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -77,12 +78,20 @@ fn another_parser_reads_back_what_each_hello_offers() {
                 Offer::Only(TlsVersion::Tls13) => (0x0301, 0x0303, Some(vec![0x0304])),
                 Offer::Tls13And12 => (0x0301, 0x0303, Some(vec![0x0304, 0x0303])),
                 Offer::BelowTls12 => (0x0301, 0x0303, Some(vec![0x0302, 0x0301, 0x0300])),
+                Offer::Bare(version) => (0x0301, version.wire(), None),
+                Offer::Rare(TlsVersion::Ssl3) | Offer::Ssl3Named => (0x0300, 0x0300, None),
+                Offer::Rare(version) => (0x0301, version.wire(), None),
             };
+            let bare = matches!(
+                offer,
+                Offer::Bare(_) | Offer::Only(TlsVersion::Ssl3) | Offer::Rare(TlsVersion::Ssl3)
+            );
             assert_eq!(hello.bytes()[1..3], u16::to_be_bytes(record));
             assert_eq!(contents.version.0, legacy);
             assert_eq!(supported, versions);
-            assert_eq!(name_sent, offer != Offer::Only(TlsVersion::Ssl3));
-            assert_eq!(contents.ext.is_none(), offer == Offer::Only(TlsVersion::Ssl3));
+            assert_eq!(name_sent, !bare);
+            assert_eq!(contents.ext.is_none(), bare);
+            assert!(offer != Offer::Ssl3Named || extensions.len() == 1);
         });
     }
 }
@@ -226,7 +235,9 @@ async fn openssl_accepts_exactly_the_hello_of_its_version() {
         ("127.21.0.4", "-tls1_3", TlsVersion::Tls13),
     ] {
         let server = OpensslServer::start(host, &files, &[flag]);
-        for offer in Offer::ALL {
+        // This server has no rare suite, and signs nothing that TLS 1.2 has without extensions.
+        let unusual = [HelloForm::RareSuites, HelloForm::WithoutExtensions];
+        for offer in Offer::ALL.into_iter().filter(|offer| !unusual.contains(&offer.form())) {
             let (answer, chain) = server.ask(offer).await;
             if !offer.versions().contains(&served) {
                 // RFC 5246 appendix E.1: a server may answer with a lower version than asked for.
@@ -370,7 +381,8 @@ async fn ask_quickly<S: AsyncRead + AsyncWrite + Unpin>(
     let hello = ClientHello::for_versions(offer, None, RANDOM);
     let deadline = Instant::now() + Duration::from_millis(1000);
     let patience = Duration::from_millis(200);
-    ask(stream, &hello, patience, deadline, &mut CertificateStore::new()).await
+    let store = Mutex::new(CertificateStore::new());
+    ask(stream, &hello, patience, deadline, Wanted::Flight, &store).await
 }
 
 /// A connection that the peer has closed for writing, with something left to be read.
@@ -485,10 +497,14 @@ impl OpensslServer {
     async fn ask(&self, offer: Offer) -> (HelloAnswer, Vec<Vec<u8>>) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let hello = ClientHello::for_versions(offer, Some("docker.example"), RANDOM);
-        let mut store = CertificateStore::new();
+        let store = Mutex::new(CertificateStore::new());
         let deadline = Instant::now() + Duration::from_secs(20);
-        let answer = ask(&mut stream, &hello, Duration::from_secs(10), deadline, &mut store).await;
-        (answer, store.into_certificates().into_iter().map(|der| der.0).collect())
+        let patience = Duration::from_secs(10);
+        let answer = ask(&mut stream, &hello, patience, deadline, Wanted::Flight, &store).await;
+        (
+            answer,
+            store.into_inner().unwrap().into_certificates().into_iter().map(|der| der.0).collect(),
+        )
     }
 }
 

@@ -109,10 +109,10 @@ pub fn plain(answers: &[(&str, u16)]) -> Connection {
 }
 
 pub fn hello() -> Connection {
-    Connection::Hello(HelloConnection {
-        offered: vec![TlsVersion::Tls12],
-        hello_bytes: 140,
-        answer: HelloAnswer::ServerHello(ServerHelloFlight {
+    Connection::Hello(HelloConnection::new(
+        vec![TlsVersion::Tls12],
+        140,
+        HelloAnswer::ServerHello(ServerHelloFlight {
             version: 0x0303,
             cipher_suite: 0xc02f,
             retry_request: false,
@@ -122,7 +122,7 @@ pub fn hello() -> Connection {
             complete: true,
             end: None,
         }),
-    })
+    ))
 }
 
 pub fn negotiated(version: TlsVersion) -> Negotiated {

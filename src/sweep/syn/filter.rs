@@ -3,6 +3,8 @@
 
 use socket2::SockFilter;
 
+use super::packet::neighbour::ADVERTISEMENT;
+
 /// Enough for every header with every option, of the packet and of the one an ICMP error quotes.
 pub(super) const SNAP_LEN: u32 = 192;
 
@@ -20,14 +22,16 @@ const RETURN: u16 = 0x06;
 
 const TCP: u32 = 6;
 const ICMP: u32 = 1;
+const ICMPV6: u32 = 58;
 const FRAGMENT_OFFSET: u32 = 0x1fff;
+const REPLY: u32 = 2;
 const RST: u32 = 0x04;
 const SYN_ACK: u32 = 0x12;
 
 /// For packets that begin with their IPv4 header: SYN-ACKs and resets to `source_port`, and ICMP's
 /// destination unreachable about TCP from `source_port` (the quoted packet is ours, so its header
 /// is 20 bytes long).
-pub(super) fn answers_to(source_port: u16) -> [SockFilter; 23] {
+pub(super) fn answers_v4(source_port: u16) -> [SockFilter; 23] {
     let port = u32::from(source_port);
     let step = |code, k| SockFilter::new(code, 0, 0, k);
     // Jumps say how many instructions to skip.
@@ -59,15 +63,65 @@ pub(super) fn answers_to(source_port: u16) -> [SockFilter; 23] {
     ]
 }
 
+/// The same for packets that begin with their IPv6 header, behind which nothing else comes first.
+pub(super) fn answers_v6(source_port: u16) -> [SockFilter; 17] {
+    let port = u32::from(source_port);
+    let step = |code, k| SockFilter::new(code, 0, 0, k);
+    let jump = |code, k, yes, no| SockFilter::new(code, yes, no, k);
+    [
+        /* 0 */ step(LOAD_BYTE, 6),
+        /* 1 */ jump(JUMP_IF_EQUAL, TCP, 1, 0),
+        /* 2 */ jump(JUMP_IF_EQUAL, ICMPV6, 6, 12),
+        /* 3: TCP */ step(LOAD_HALF, 40 + 2),
+        /* 4 */ jump(JUMP_IF_EQUAL, port, 0, 10),
+        /* 5 */ step(LOAD_BYTE, 40 + 13),
+        /* 6 */ jump(JUMP_IF_SET, RST, 9, 0),
+        /* 7 */ step(AND, SYN_ACK),
+        /* 8 */ jump(JUMP_IF_EQUAL, SYN_ACK, 7, 6),
+        /* 9: ICMPv6 */ step(LOAD_BYTE, 40),
+        /* 10 */ jump(JUMP_IF_EQUAL, 1, 0, 4),
+        /* 11 */ step(LOAD_BYTE, 48 + 6),
+        /* 12 */ jump(JUMP_IF_EQUAL, TCP, 0, 2),
+        /* 13 */ step(LOAD_HALF, 48 + 40),
+        /* 14 */ jump(JUMP_IF_EQUAL, port, 1, 0),
+        /* 15: refused */ step(RETURN, 0),
+        /* 16: taken */ step(RETURN, SNAP_LEN),
+    ]
+}
+
+/// For ARP packets without their Ethernet header: replies.
+pub(super) fn arp_replies() -> [SockFilter; 4] {
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, 6),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, REPLY),
+        SockFilter::new(RETURN, 0, 0, SNAP_LEN),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+/// For packets that begin with their IPv6 header: neighbour advertisements.
+pub(super) fn advertisements() -> [SockFilter; 6] {
+    [
+        SockFilter::new(LOAD_BYTE, 0, 0, 6),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, ICMPV6),
+        SockFilter::new(LOAD_BYTE, 0, 0, 40),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, ADVERTISEMENT as u32),
+        SockFilter::new(RETURN, 0, 0, SNAP_LEN),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
     use std::os::unix::net::UnixDatagram;
 
     use proptest::prelude::*;
     use socket2::SockRef;
 
+    use super::super::packet::neighbour::{arp_request, tests::advertise};
     use super::super::packet::tests::{answer, syn, unreachable};
+    use super::super::packet::v6::tests as v6;
     use super::*;
 
     const PORT: u16 = 40_000;
@@ -79,9 +133,9 @@ mod tests {
     }
 
     impl Kernel {
-        fn new() -> Self {
+        fn new(filter: &[SockFilter]) -> Self {
             let (into, out) = UnixDatagram::pair().unwrap();
-            SockRef::from(&out).attach_filter(&answers_to(PORT)).unwrap();
+            SockRef::from(&out).attach_filter(filter).unwrap();
             out.set_nonblocking(true).unwrap();
             Self { into, out }
         }
@@ -117,7 +171,7 @@ mod tests {
 
     #[test]
     fn answers_pass_and_nothing_else_does() {
-        let kernel = Kernel::new();
+        let kernel = Kernel::new(&answers_v4(PORT));
         let (ours, other) = (probe(PORT), probe(PORT + 1));
         assert!(kernel.takes(&answer(&ours, 0x12)), "SYN-ACK");
         assert!(kernel.takes(&answer(&ours, 0x52)), "SYN-ACK with ECE");
@@ -146,12 +200,76 @@ mod tests {
         assert!(kernel.takes(&long), "and is cut");
     }
 
+    fn probe_v6(source_port: u16) -> [u8; 64] {
+        v6::syn(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 2375, 0, 0), source_port, 0x1234_5678)
+    }
+
+    #[test]
+    fn answers_by_ipv6_pass_and_nothing_else_does() {
+        let kernel = Kernel::new(&answers_v6(PORT));
+        let (ours, other) = (probe_v6(PORT), probe_v6(PORT + 1));
+        assert!(kernel.takes(&v6::answer(&ours, 0x12)), "SYN-ACK");
+        assert!(kernel.takes(&v6::answer(&ours, 0x52)), "SYN-ACK with ECE");
+        assert!(kernel.takes(&v6::answer(&ours, 0x14)), "RST");
+        assert!(kernel.takes(&v6::unreachable(&ours, 1)));
+
+        assert!(!kernel.takes(&ours), "our own SYN");
+        assert!(!kernel.takes(&v6::answer(&ours, 0x10)), "ACK");
+        assert!(!kernel.takes(&v6::answer(&other, 0x12)), "another port");
+        assert!(!kernel.takes(&v6::unreachable(&other, 1)));
+        for (at, byte, what) in
+            [(40, 2, "packet too big"), (54, 17, "about UDP"), (6, 44, "a fragment")]
+        {
+            let mut packet = v6::unreachable(&ours, 1);
+            packet[at] = byte;
+            assert!(!kernel.takes(&packet), "{what}");
+        }
+        assert!(!kernel.takes(&advertise(Ipv6Addr::LOCALHOST, [2; 6])));
+    }
+
+    #[test]
+    fn only_answers_of_neighbours_pass() {
+        let arp = Kernel::new(&arp_replies());
+        let mut packet =
+            arp_request([2; 6], Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST)[14..].to_vec();
+        assert!(!arp.takes(&packet), "a request");
+        packet[7] = 2;
+        assert!(arp.takes(&packet));
+        assert!(!arp.takes(&packet[..6]));
+
+        let discovery = Kernel::new(&advertisements());
+        let advertisement = advertise(Ipv6Addr::LOCALHOST, [2; 6]);
+        assert!(discovery.takes(&advertisement));
+        assert!(!discovery.takes(&v6::unreachable(&probe_v6(PORT), 1)));
+        assert!(!discovery.takes(&v6::answer(&probe_v6(PORT), 0x12)));
+        assert!(!discovery.takes(&advertisement[..40]));
+    }
+
     proptest! {
+        #[test]
+        fn what_the_parser_reads_of_ipv6_passes(
+            port in any::<u16>(), at in 0usize..112, byte: u8, cut in 40usize..120,
+        ) {
+            let kernel = Kernel::new(&answers_v6(PORT));
+            let syn = v6::syn(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0), PORT, 7);
+            for mut packet in [v6::answer(&syn, 0x12), v6::answer(&syn, 0x14), v6::unreachable(&syn, 1)] {
+                if let Some(place) = packet.get_mut(at) {
+                    *place = byte;
+                }
+                packet.truncate(cut);
+                // What says to be IPv4 does not come by this socket.
+                let is_v6 = packet[0] >> 4 == 6;
+                if is_v6 && super::super::packet::parse(&packet, PORT).is_some() {
+                    prop_assert!(kernel.takes(&packet));
+                }
+            }
+        }
+
         #[test]
         fn what_the_parser_reads_passes(
             port in any::<u16>(), at in 0usize..56, byte: u8, cut in 20usize..60,
         ) {
-            let kernel = Kernel::new();
+            let kernel = Kernel::new(&answers_v4(PORT));
             let target = SocketAddrV4::new(Ipv4Addr::new(127, 3, 2, 1), port);
             let syn = syn(target, PORT, 7);
             for mut packet in [answer(&syn, 0x12), answer(&syn, 0x14), unreachable(&syn, 13)] {
@@ -159,7 +277,8 @@ mod tests {
                     *place = byte;
                 }
                 packet.truncate(cut);
-                let read = super::super::packet::parse(&packet, PORT).is_some();
+                let is_v4 = packet.first().is_some_and(|byte| byte >> 4 == 4);
+                let read = is_v4 && super::super::packet::parse(&packet, PORT).is_some();
                 // The filter alone expects a quoted header without options.
                 let quoted_options = packet.get(9) == Some(&1) && packet.get(28) != Some(&0x45);
                 if read && !quoted_options {

@@ -1,15 +1,15 @@
-//! The packets themselves: IPv4 (RFC 791), TCP (RFC 9293), ICMP (RFC 792) and ARP (RFC 826), as
-//! far as a SYN and its answers need them.
+//! The packets themselves: IPv4 (RFC 791), TCP (RFC 9293) and ICMP (RFC 792), as far as a SYN and
+//! its answers need them; IPv6 and the questions to neighbours in modules of their own.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+
+pub(super) mod neighbour;
+pub(super) mod v6;
 
 /// IPv4 header, TCP header and the MSS option: some hosts drop a SYN without it.
 pub(super) const SYN_LEN: usize = 44;
 pub(super) const RST_LEN: usize = 40;
 pub(super) const ETHERNET_LEN: usize = 14;
-pub(super) const ARP_LEN: usize = 42;
-
-pub(super) type Mac = [u8; 6];
 
 const IP_LEN: usize = 20;
 const TCP: u8 = 6;
@@ -82,41 +82,12 @@ pub(super) fn reset(
     bytes
 }
 
-pub(super) fn ethernet(to: Mac, from: Mac) -> [u8; ETHERNET_LEN] {
-    let mut header = [0; ETHERNET_LEN];
-    put(&mut header, 0, &to);
-    put(&mut header, 6, &from);
-    put(&mut header, 12, &[0x08, 0x00]);
-    header
-}
-
-/// Asks who has `address`, in an Ethernet frame to all.
-pub(super) fn arp_request(from: Mac, source: Ipv4Addr, address: Ipv4Addr) -> [u8; ARP_LEN] {
-    let mut frame = [0; ARP_LEN];
-    put(&mut frame, 0, &ethernet([0xff; 6], from));
-    put(&mut frame, 12, &[0x08, 0x06]);
-    put(&mut frame, 14, &[0, 1, 8, 0, 6, 4, 0, 1]);
-    put(&mut frame, 22, &from);
-    put(&mut frame, 28, &source.octets());
-    put(&mut frame, 38, &address.octets());
-    frame
-}
-
-/// Who says, in an Ethernet frame, to have `address`.
-pub(super) fn arp_reply(frame: &[u8], address: Ipv4Addr) -> Option<Mac> {
-    let head: [u8; 10] = array(frame, 12)?;
-    let sender: [u8; 4] = array(frame, 28)?;
-    (head == [0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 2] && sender == address.octets())
-        .then(|| array(frame, 22))
-        .flatten()
-}
-
 /// An answer to a SYN, not yet known to be one to ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
-    pub(super) target: SocketAddrV4,
+    pub(super) target: SocketAddr,
     /// The address that the SYN came from, as the answer has it.
-    pub(super) source: Ipv4Addr,
+    pub(super) source: IpAddr,
     /// The sequence number of the SYN, as the answer has it.
     pub(super) sequence: u32,
     pub(super) kind: Kind,
@@ -126,31 +97,23 @@ pub(super) struct Heard {
 pub(super) enum Kind {
     SynAck,
     Reset,
-    /// ICMP destination unreachable, with its code (RFC 792, RFC 1812).
+    /// Destination unreachable, with the code of ICMP (RFC 792, RFC 1812) or ICMPv6 (RFC 4443).
     Unreachable(u8),
 }
 
-/// Reads an IPv4 packet. Checksums are not looked at: on virtual links they are not filled in.
+/// Reads an IP packet. Checksums are not looked at: on virtual links they are not filled in.
 pub(super) fn parse(packet: &[u8], source_port: u16) -> Option<Heard> {
+    match packet.first()? >> 4 {
+        4 => parse_v4(packet, source_port),
+        6 => v6::parse(packet, source_port),
+        _ => None,
+    }
+}
+
+fn parse_v4(packet: &[u8], source_port: u16) -> Option<Heard> {
     let ip = Ip::parse(packet)?;
     match ip.protocol {
-        TCP => {
-            let (from, to) = (be16(ip.payload, 0)?, be16(ip.payload, 2)?);
-            let flags = *ip.payload.get(13)?;
-            let kind = match flags & (SYN | ACK | RST | FIN) {
-                answer if answer == SYN | ACK => Kind::SynAck,
-                // A reset without ACK names no sequence number of ours: anyone could send it.
-                answer if answer == RST | ACK => Kind::Reset,
-                _ => return None,
-            };
-            let sequence = be32(ip.payload, 8)?.wrapping_sub(1);
-            (to == source_port).then(|| Heard {
-                target: SocketAddrV4::new(ip.source, from),
-                source: ip.destination,
-                sequence,
-                kind,
-            })
-        }
+        TCP => answer(ip.source.into(), ip.destination.into(), ip.payload, source_port),
         ICMP => {
             let (kind, code) = (*ip.payload.first()?, *ip.payload.get(1)?);
             if kind != DESTINATION_UNREACHABLE || code == FRAGMENTATION_NEEDED {
@@ -160,14 +123,33 @@ pub(super) fn parse(packet: &[u8], source_port: u16) -> Option<Heard> {
             let (from, to) = (be16(sent.payload, 0)?, be16(sent.payload, 2)?);
             let sequence = be32(sent.payload, 4)?;
             (sent.protocol == TCP && from == source_port).then(|| Heard {
-                target: SocketAddrV4::new(sent.destination, to),
-                source: sent.source,
+                target: (sent.destination, to).into(),
+                source: sent.source.into(),
                 sequence,
                 kind: Kind::Unreachable(code),
             })
         }
         _ => None,
     }
+}
+
+/// Reads a TCP segment.
+fn answer(source: IpAddr, destination: IpAddr, tcp: &[u8], source_port: u16) -> Option<Heard> {
+    let (from, to) = (be16(tcp, 0)?, be16(tcp, 2)?);
+    let flags = *tcp.get(13)?;
+    let kind = match flags & (SYN | ACK | RST | FIN) {
+        answer if answer == SYN | ACK => Kind::SynAck,
+        // A reset without ACK names no sequence number of ours: anyone could send it.
+        answer if answer == RST | ACK => Kind::Reset,
+        _ => return None,
+    };
+    let sequence = be32(tcp, 8)?.wrapping_sub(1);
+    (to == source_port).then(|| Heard {
+        target: (source, from).into(),
+        source: destination,
+        sequence,
+        kind,
+    })
 }
 
 struct Ip<'a> {
@@ -310,19 +292,6 @@ pub(super) mod tests {
         assert_checksums(&packet);
     }
 
-    #[test]
-    fn arp_asks_and_understands() {
-        let (me, peer) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-        let (mine, gateway) = (Ipv4Addr::new(127, 1, 1, 1), Ipv4Addr::new(127, 1, 1, 2));
-        let mut frame = arp_request(me, mine, gateway);
-        assert_eq!(arp_reply(&frame, mine), None, "a request is no reply");
-        frame = arp_request(peer, gateway, mine);
-        frame[21] = 2;
-        assert_eq!(arp_reply(&frame, gateway), Some(peer));
-        assert_eq!(arp_reply(&frame, mine), None);
-        assert_eq!(arp_reply(&frame[..25], gateway), None);
-    }
-
     proptest! {
         #[test]
         fn checksums_are_right(source: u32, from: u16, to: u32, port: u16, sequence: u32) {
@@ -337,7 +306,8 @@ pub(super) mod tests {
         fn answers_lead_back_to_the_probe(to: u32, port: u16, from: u16, sequence: u32, code: u8) {
             let target = SocketAddrV4::new(to.into(), port);
             let syn = syn(target, from, sequence);
-            let heard = |kind| Some(Heard { target, source: Ipv4Addr::LOCALHOST, sequence, kind });
+            let source = Ipv4Addr::LOCALHOST.into();
+            let heard = |kind| Some(Heard { target: target.into(), source, sequence, kind });
             prop_assert_eq!(parse(&answer(&syn, SYN | ACK), from), heard(Kind::SynAck));
             prop_assert_eq!(parse(&answer(&syn, RST | ACK), from), heard(Kind::Reset));
             prop_assert_eq!(parse(&answer(&syn, RST), from), None);
@@ -351,7 +321,6 @@ pub(super) mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100), port: u16) {
             let _ = parse(&bytes, port);
-            let _ = arp_reply(&bytes, Ipv4Addr::LOCALHOST);
         }
 
         #[test]

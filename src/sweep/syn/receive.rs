@@ -1,7 +1,7 @@
 //! Takes answers from the network, on a thread of its own, so that sending never waits for them.
 
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,45 +12,111 @@ use rustix::time::Timespec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::cookie::Cookie;
-use super::filter;
+use super::packet::neighbour::{ETHERTYPE_V4, ETHERTYPE_V6};
 use super::packet::{self, Heard, Kind};
+use super::ways::{Next, Ways};
+use super::{ask, filter};
+use crate::sweep::links::Mac;
 
 /// An answer to a probe of this sweep.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Letter {
-    pub(super) target: SocketAddrV4,
+    pub(super) target: SocketAddr,
     pub(super) kind: Kind,
     pub(super) at: Instant,
+}
+
+/// A neighbour's answer to who asks for an address, maybe not to us.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Presence {
+    /// The index of the interface.
+    pub(super) link: usize,
+    pub(super) address: IpAddr,
+    pub(super) mac: Mac,
 }
 
 /// Where answers wait for the sweep.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     letters: Mutex<Vec<Letter>>,
+    present: Mutex<Vec<Presence>>,
     arrived: Condvar,
     closed: AtomicBool,
     lost: AtomicU64,
 }
 
-/// Answers that may wait: 32 MB, seconds of a flood.
+/// Answers that may wait: 64 MB, seconds of a flood.
 const ROOM: usize = 1 << 20;
+/// Neighbours' answers that may wait. What a flood displaces is asked for again.
+const PRESENCE_ROOM: usize = 1 << 16;
 /// What the kernel may hold while the receiver does not run.
 const BUFFER: usize = 16 << 20;
-const ETH_P_IP: u16 = 0x0800;
 /// How often the receiver looks whether it is still needed.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// Packets taken between two deliveries.
 const GULP: usize = 64;
 
-/// A socket that sees the answers on every interface, before the machine's own packet filter does.
+/// The sockets that hear what the network answers.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    answers: Vec<Socket>,
+    /// One for each link and family of neighbours, with the link's index.
+    neighbours: Vec<(usize, Socket)>,
+}
+
+impl Receiver {
+    /// Hears answers to SYNs from `source_port`, and neighbours on the links of `ways`.
+    ///
+    /// # Errors
+    /// The system's: no CAP_NET_RAW.
+    pub(super) fn open(ways: &Ways, source_port: u16) -> io::Result<Self> {
+        let mut answers = Vec::new();
+        let mut neighbours: Vec<(usize, bool, Socket)> = Vec::new();
+        for is_v4 in [true, false] {
+            if ways.all().iter().any(|way| way.source.is_ipv4() == is_v4) {
+                answers.push(open(is_v4, source_port)?);
+            }
+        }
+        for way in ways.all() {
+            let Next::Neighbours { link, asking, .. } = &way.next else { continue };
+            let (index, is_v4) = (link.ifindex(), asking.is_ipv4());
+            if !neighbours.iter().any(|(known, family, _)| (*known, *family) == (index, is_v4)) {
+                neighbours.push((index, is_v4, ask::listen(link, *asking)?));
+            }
+        }
+        let neighbours = neighbours.into_iter().map(|(link, _, socket)| (link, socket)).collect();
+        Ok(Self { answers, neighbours })
+    }
+
+    /// Waits for a packet, not long.
+    fn wait(&self) {
+        let sockets = self.answers.iter().chain(self.neighbours.iter().map(|(_, socket)| socket));
+        let mut sockets: Vec<PollFd<'_>> =
+            sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+        // An interrupted wait is a short one; an interface that went down is no end.
+        let _ = poll(&mut sockets, Some(&TICK));
+    }
+}
+
+/// Whether packet sockets can be had.
 ///
 /// # Errors
 /// The system's: no CAP_NET_RAW.
-pub(super) fn open(source_port: u16) -> io::Result<Socket> {
-    let protocol = Protocol::from(i32::from(ETH_P_IP.to_be()));
+pub(super) fn check() -> io::Result<()> {
+    open(true, 0).map(drop)
+}
+
+/// A socket that sees the answers on every interface, before the machine's own packet filter does.
+fn open(is_v4: bool, source_port: u16) -> io::Result<Socket> {
+    let ethertype = if is_v4 { ETHERTYPE_V4 } else { ETHERTYPE_V6 };
+    let protocol = Protocol::from(i32::from(ethertype.to_be()));
     // Of the datagram kind it has no link-layer header, whatever the link is.
     let socket = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
-    socket.attach_filter(&filter::answers_to(source_port))?;
+    if is_v4 {
+        socket.attach_filter(&filter::answers_v4(source_port))?;
+    } else {
+        socket.attach_filter(&filter::answers_v6(source_port))?;
+    }
     if rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER).is_err() {
         socket.set_recv_buffer_size(BUFFER)?;
     }
@@ -59,23 +125,28 @@ pub(super) fn open(source_port: u16) -> io::Result<Socket> {
 
 impl Mailbox {
     /// Takes answers to probes until the mailbox is closed.
-    pub(super) fn fill(&self, socket: &Socket, cookie: &Cookie, source_port: u16) {
+    pub(super) fn fill(&self, receiver: &Receiver, cookie: &Cookie, source_port: u16) {
         let mut taken = Vec::with_capacity(GULP);
-        let mut buffer = [0; filter::SNAP_LEN as usize];
         while !self.closed.load(Ordering::Relaxed) {
-            let mut packets = 0;
-            while packets < GULP
-                && let Ok((length, _)) = rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT)
-            {
-                packets += 1;
-                let heard =
-                    buffer.get(..length).and_then(|packet| packet::parse(packet, source_port));
-                taken.extend(heard.and_then(|heard| genuine(heard, cookie)));
+            let mut most = 0;
+            for socket in &receiver.answers {
+                let packets = gulp(socket, |packet| {
+                    let heard = packet::parse(packet, source_port);
+                    taken.extend(heard.and_then(|heard| genuine(heard, cookie)));
+                });
+                most = most.max(packets);
+                self.put(&mut taken);
             }
-            self.put(&mut taken);
-            if packets < GULP {
-                // An interrupted wait is a short one; an interface that went down is no end.
-                let _ = poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&TICK));
+            for (link, socket) in &receiver.neighbours {
+                let packets = gulp(socket, |packet| {
+                    if let Some((address, mac)) = ask::answer(packet) {
+                        self.put_presence(Presence { link: *link, address, mac });
+                    }
+                });
+                most = most.max(packets);
+            }
+            if most < GULP {
+                receiver.wait();
             }
         }
     }
@@ -90,6 +161,12 @@ impl Mailbox {
                 .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting);
         }
         std::mem::swap(&mut *waiting, letters);
+    }
+
+    /// Moves what neighbours have said to `present`, which is empty.
+    pub(super) fn take_present(&self, present: &mut Vec<Presence>) {
+        let mut said = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *said, present);
     }
 
     pub(super) fn close(&self) {
@@ -114,9 +191,31 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
+    fn put_presence(&self, presence: Presence) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if present.len() < PRESENCE_ROOM {
+            present.push(presence);
+        }
+        drop(present);
+        self.arrived.notify_one();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Letter>> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes packets that are there, up to [`GULP`], and says how many.
+fn gulp(socket: &Socket, mut take: impl FnMut(&[u8])) -> usize {
+    let mut buffer = [0; filter::SNAP_LEN as usize];
+    let mut packets = 0;
+    while packets < GULP
+        && let Ok((length, _)) = rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT)
+    {
+        packets += 1;
+        take(buffer.get(..length).unwrap_or_default());
+    }
+    packets
 }
 
 /// What proves by its sequence number that it answers a probe.
@@ -137,17 +236,17 @@ mod tests {
     #[test]
     fn a_forged_number_is_no_answer() {
         let cookie = Cookie::new(40_000);
-        let target = SocketAddrV4::new(Ipv4Addr::new(127, 1, 2, 3), 2375);
+        let target = SocketAddr::from(([127, 1, 2, 3], 2375));
         let sequence = cookie.sequence(target);
         let heard = |target, sequence| Heard {
             target,
-            source: Ipv4Addr::LOCALHOST,
+            source: Ipv4Addr::LOCALHOST.into(),
             sequence,
             kind: Kind::SynAck,
         };
         assert!(genuine(heard(target, sequence), &cookie).is_some());
         assert!(genuine(heard(target, sequence ^ 1), &cookie).is_none());
-        let other = SocketAddrV4::new(*target.ip(), 2376);
+        let other = SocketAddr::new(target.ip(), 2376);
         assert!(genuine(heard(other, sequence), &cookie).is_none());
     }
 
@@ -155,7 +254,7 @@ mod tests {
     fn a_full_mailbox_counts_what_it_loses() {
         let mailbox = Mailbox::default();
         let letter = Letter {
-            target: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1),
+            target: SocketAddr::from(([127, 0, 0, 1], 1)),
             kind: Kind::Reset,
             at: Instant::now(),
         };

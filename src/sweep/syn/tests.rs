@@ -1,12 +1,12 @@
 //! On loopback, by the raw IP socket. They need CAP_NET_RAW and say so where it is missing.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::{Ipv6Addr, TcpListener};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::*;
-use crate::sweep::{Counts, Engine, EngineChoice, sweep};
+use crate::sweep::{Counts, Engine, sweep};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetList};
 
@@ -21,7 +21,7 @@ fn config() -> SweepConfig {
 }
 
 fn is_permitted() -> bool {
-    match check(&targets(&["127.42.0.1".to_owned()]), &config()) {
+    match check() {
         Ok(()) => true,
         Err(SweepError::NotPermitted { .. }) => {
             eprintln!("skipped: sending SYNs needs CAP_NET_RAW");
@@ -100,12 +100,60 @@ async fn shards_find_their_own_parts() {
 }
 
 #[tokio::test]
-async fn ipv6_is_refused_with_a_way_out() {
-    let words = ["[::1]:2375".to_owned()];
-    let error = check(&targets(&words), &config()).unwrap_err();
-    assert!(error.to_string().contains("--engine connect"), "{error}");
-    let chosen = EngineChoice::Auto.settle(&targets(&words), &config()).unwrap();
-    assert_eq!(chosen, Engine::Connect);
+async fn ipv6_loopback_is_swept_in_the_same_run() {
+    if !is_permitted() {
+        return;
+    }
+    let v6 = TcpListener::bind("[::1]:0").unwrap();
+    let v4 = TcpListener::bind("127.62.5.1:0").unwrap();
+    let open = BTreeSet::from([v4.local_addr().unwrap(), v6.local_addr().unwrap()]);
+    let mut words: Vec<String> = open.iter().map(ToString::to_string).collect();
+    words.push("[::1]:9".to_owned());
+    let (outcome, found) = sweep_all(&words, config()).await;
+    assert_eq!(found, open);
+    assert_eq!((outcome.counts.open, outcome.counts.closed), (2, 1), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_source_address_is_of_one_family() {
+    if !is_permitted() {
+        return;
+    }
+    let v6 = TcpListener::bind("[::1]:0").unwrap();
+    let v4 = TcpListener::bind("127.62.5.2:0").unwrap();
+    let open = [v4.local_addr().unwrap(), v6.local_addr().unwrap()];
+    let words = open.map(|address| address.to_string());
+    for own in open {
+        let config = SweepConfig { source_ip: Some(own.ip()), ..config() };
+        let (outcome, found) = sweep_all(&words, config).await;
+        assert_eq!(found, BTreeSet::from([own]));
+        assert_eq!(outcome.counts.not_probed, 1, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_names_no_host_is_left_out() {
+    let words = ["127.255.255.254/31:9".to_owned()];
+    for engine in [Engine::Connect, Engine::Syn] {
+        if engine == Engine::Syn && !is_permitted() {
+            return;
+        }
+        let (outcome, _) = sweep_all(&words, SweepConfig { engine, ..config() }).await;
+        assert!(outcome.complete());
+        assert_eq!((outcome.counts.closed, outcome.counts.not_probed), (1, 1), "{outcome:?}");
+        assert_eq!((outcome.left_out, outcome.local_errors.len()), (1, 0), "{outcome:?}");
+        assert!(outcome.notes[0].starts_with("left out 1 probe to an address"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_port_is_reserved_in_both_families() {
+    let reserved = ReservedPort::take_in_both().unwrap();
+    for address in ["127.62.4.1", "::1"] {
+        let address = SocketAddr::new(address.parse().unwrap(), reserved.port);
+        let taken = TcpListener::bind(address).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    }
 }
 
 #[test]
@@ -122,4 +170,14 @@ fn each_refusal_means_one_thing() {
     assert_eq!(verdict(Errno::NETDOWN), Refusal::Passing);
     assert_eq!(verdict(Errno::PERM), Refusal::NoWay);
     assert_eq!(verdict(Errno::MSGSIZE), Refusal::Impossible);
+}
+
+#[test]
+fn codes_mean_what_their_family_says() {
+    let v4 = IpAddr::from([127, 0, 0, 1]);
+    let v6 = IpAddr::from(Ipv6Addr::LOCALHOST);
+    assert_eq!((meaning(3, v4), meaning(3, v6)), (Errno::CONNREFUSED, Errno::HOSTUNREACH));
+    assert_eq!((meaning(0, v4), meaning(0, v6)), (Errno::NETUNREACH, Errno::NETUNREACH));
+    assert_eq!((meaning(13, v4), meaning(1, v6)), (Errno::HOSTUNREACH, Errno::HOSTUNREACH));
+    assert_eq!(meaning(4, v6), Errno::CONNREFUSED);
 }
