@@ -41,6 +41,12 @@ fn run(cli: Cli, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     }
 }
 
+/// As it was typed, for the report.
+fn command_line() -> String {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Help and version are answers; anything else is one line, where clap would write a paragraph.
 fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
     if !error.use_stderr() {

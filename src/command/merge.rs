@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::cli::MergeArgs;
-use crate::command::Failure;
+use crate::command::{Failure, command_line};
 use crate::command::judging::Judging;
 use crate::command::report::{open, shown, unreadable};
 use crate::exit_code::ExitCode;
@@ -28,7 +28,7 @@ pub(super) fn run(args: MergeArgs) -> Result<ExitCode, Failure> {
         let scan = head.scan.ok_or_else(|| unreadable(path, &StoredError::Missing("scan")))?;
         parts.push(Part { name: shown(path), scan });
     }
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let command = command_line();
     let mut scan =
         joined::scan(&parts, command).map_err(|error| Failure::usage(error.to_string()))?;
     judging.note(&mut scan, "joined and judged");

@@ -274,7 +274,7 @@ fn head(
         ),
         started_at,
         finished_at: started_at,
-        command: std::env::args().collect::<Vec<_>>().join(" "),
+        command: command_line(),
         vantage: v1::Vantage::default(),
         targets: described.targets.clone(),
         targets_digest: Some(targets.digest().to_string()),
