@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::cli::MergeArgs;
-use crate::command::{Failure, command_line};
 use crate::command::judging::Judging;
 use crate::command::report::{open, shown, unreadable};
+use crate::command::{Failure, command_line};
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
