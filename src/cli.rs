@@ -98,7 +98,7 @@ pub struct ScanArgs {
     #[arg(long, value_name = "PPS|max", help_heading = "Sweep")]
     pub subnet_rate: Option<String>,
 
-    /// Connections open at once in the sweep [default: 4096, or what the descriptor limit allows]
+    /// Connections open at once in the sweep [default: 16384, or what the descriptor limit allows]
     #[arg(long, value_name = "N", help_heading = "Sweep")]
     pub concurrency: Option<usize>,
 

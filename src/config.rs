@@ -135,7 +135,7 @@ impl ConfigError {
 }
 
 /// Connections open at once in the sweep, where nothing else is asked for.
-const CONCURRENCY: usize = 4096;
+const CONCURRENCY: usize = 16_384;
 /// Endpoints probed at once.
 const PARALLEL_ENDPOINTS: usize = 512;
 /// Descriptors for the program itself: standard streams, reports, the runtime's own.

@@ -13,7 +13,7 @@ use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
 use crate::command::advisories::{self, Known};
 use crate::command::resume::{self, Described as KeptAs, Finished, Keeping};
-use crate::command::{Failure, chain, warn};
+use crate::command::{Failure, chain, command_line, warn};
 use crate::config::{Config, ConfigError, Described};
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;

@@ -212,7 +212,7 @@ impl Sweep<'_> {
                 return;
             }
             let timeout = if round == self.config.retries {
-                self.config.timeout
+                self.patience.last_timeout()
             } else {
                 self.patience.timeout()
             };

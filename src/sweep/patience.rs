@@ -7,8 +7,8 @@ use std::time::Duration;
 /// A sweep differs from one connection in that the hosts differ, so this is made to err on the
 /// patient side: it waits for the smoothed round trip and eight deviations (RFC 6298: four), for
 /// at least twice the slowest answer so far, and for at least [`Patience::LEAST`]; it says nothing
-/// before [`Patience::ENOUGH`] answers. It serves every round but the last. The last one, which
-/// goes to the silent only, always waits the whole configured time.
+/// before [`Patience::ENOUGH`] answers. The last round, which nothing comes after, waits twice as
+/// long, and for at least [`Patience::LAST_LEAST`].
 #[derive(Debug)]
 pub(super) struct Patience {
     longest: Duration,
@@ -20,6 +20,7 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) const LEAST: Duration = Duration::from_millis(250);
+    pub(super) const LAST_LEAST: Duration = Duration::from_millis(500);
     pub(super) const ENOUGH: u32 = 20;
 
     /// `longest` is the configured timeout, never exceeded.
@@ -51,6 +52,11 @@ impl Patience {
         let learned = (self.smoothed + self.deviation * 8).max(self.slowest * 2);
         learned.max(Self::LEAST).min(self.longest)
     }
+
+    /// In the last round.
+    pub(super) fn last_timeout(&self) -> Duration {
+        (self.timeout() * 2).max(Self::LAST_LEAST).min(self.longest)
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +80,19 @@ mod tests {
     #[test]
     fn near_hosts_shorten_it_to_the_least() {
         assert_eq!(after([1; 20]), Patience::LEAST);
+    }
+
+    #[test]
+    fn the_last_round_waits_twice_as_long() {
+        let last = |count, ms| {
+            let mut patience = Patience::new(LONGEST);
+            (0..count).for_each(|_| patience.observe(Duration::from_millis(ms)));
+            patience.last_timeout()
+        };
+        assert_eq!(last(19, 1), LONGEST, "few answers change nothing");
+        assert_eq!(last(20, 1), Patience::LAST_LEAST);
+        assert_eq!(last(1000, 150), Duration::from_millis(600));
+        assert_eq!(last(20, 300), LONGEST);
     }
 
     #[test]

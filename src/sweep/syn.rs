@@ -68,9 +68,6 @@ const SHORTAGE_LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// A shortage that lasts this long without a single packet ends the sweep.
 const SHORTAGE_END: Duration = Duration::from_secs(10);
 
-/// After the last round nothing comes any more: twice the patience of other rounds, and this.
-const LAST_LEAST: Duration = Duration::from_millis(500);
-
 /// When a server repeats a SYN-ACK that nothing came back for (RFC 6298 section 2).
 const SYN_ACK_REPEATED: Duration = Duration::from_secs(1);
 
@@ -304,7 +301,7 @@ impl Sweep<'_> {
         if round < self.config.retries && self.stopped.is_none() {
             return learned;
         }
-        let wait = (learned * 2).max(LAST_LEAST).min(self.config.timeout);
+        let wait = self.patience.last_timeout();
         // Where packets are lost, so were some SYN-ACKs, and their senders will repeat them.
         if round > 0 && self.found_in_round > 0 { wait + SYN_ACK_REPEATED } else { wait }
     }
