@@ -117,6 +117,7 @@ compare_sweeps_of_the_bed() {
     cat "$WORK/zmap.a" "$WORK/zmap.b" >"$WORK/zmap.csv"
   done
   watched sweep-connect docksweep scan "$BED_RANGE" --engine connect --rate max -q -o "$WORK/connect.json"
+  watched sweep-once docksweep scan "$BED_RANGE" --engine connect --retries 0 --rate max -q -o "$WORK/once.json"
   watched sweep-nmap nmap -sS -Pn -n --min-rate 100000 --max-retries 1 -p 2375,2376 --open "$BED_RANGE" -oG "$WORK/nmap.grep"
   watched sweep-rustscan bash -c "rustscan --no-config --no-banner -a $BED_RANGE -p 2375,2376 --scripts none -g -b 15000 -t 900 >$WORK/rustscan.list"
   bed_no_delay "$WORK"
@@ -128,6 +129,7 @@ compare_sweeps_of_the_bed() {
   echo '|---|---:|---:|---:|---:|---:|---:|---:|'
   row_of 'docksweep --engine syn, sweep and grade' sweep-docksweep docksweep "$WORK/docksweep.json"
   row_of 'docksweep --engine connect, sweep and grade' sweep-connect docksweep "$WORK/connect.json"
+  row_of 'docksweep --engine connect --retries 0, the same' sweep-once docksweep "$WORK/once.json"
   row_of 'masscan, sweep' sweep-masscan masscan "$WORK/masscan.list"
   row_of 'zmap, two sweeps of a port' sweep-zmap zmap "$WORK/zmap.csv"
   row_of 'nmap -sS --min-rate 100000, sweep' sweep-nmap nmap "$WORK/nmap.grep"
@@ -136,6 +138,9 @@ compare_sweeps_of_the_bed() {
   echo "Medians of $RUNS runs; one of nmap, RustScan and --engine connect. Counts are of the last run."
   echo
   bar "$ours <= 0.6 * $theirs" "sweep and grade in at most 0.6 times masscan's sweep ($(calc "$ours / $theirs") times)"
+  local once rustscan
+  once=$(column sweep-once 4) rustscan=$(column sweep-rustscan 4)
+  bar "$once <= 0.5 * $rustscan" "by connections, one attempt each, sweep and grade in at most half of RustScan's time ($(calc "$once / $rustscan") times)"
   echo
 }
 
