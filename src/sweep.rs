@@ -25,6 +25,7 @@ mod connect;
 mod engine;
 mod in_flight;
 mod links;
+mod outbox;
 mod pace;
 mod patience;
 mod socket;

@@ -1,6 +1,5 @@
 //! The sweep itself: non-blocking connects on one thread, with epoll.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,12 +10,12 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::time::Timespec;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
 use super::in_flight::{Attempt, InFlight};
 use super::links::{LeftOut, Links};
+use super::outbox::Outbox;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::socket::{self, Answer, Origin, Shortage, State};
@@ -75,7 +74,6 @@ pub(super) fn run(
         config,
         progress,
         cancel,
-        open,
         origin,
         epoll,
         events: Vec::with_capacity(1024),
@@ -85,7 +83,7 @@ pub(super) fn run(
         reached: start.reached,
         in_flight: InFlight::new(),
         spare: None,
-        undelivered: VecDeque::new(),
+        outbox: Outbox::new(open),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
@@ -108,7 +106,6 @@ struct Sweep<'a> {
     config: &'a SweepConfig,
     progress: &'a SweepProgress,
     cancel: &'a CancellationToken,
-    open: mpsc::Sender<Swept>,
     origin: Origin,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -123,9 +120,7 @@ struct Sweep<'a> {
     /// A refused socket, not registered anywhere: making and closing sockets is two fifths of the
     /// time of a sweep that is mostly refused.
     spare: Option<Spare>,
-    /// Open ports that the channel had no room for; nothing is launched while there are any, so
-    /// there are never more than can be under way.
-    undelivered: VecDeque<Swept>,
+    outbox: Outbox,
     pace: Pace,
     subnet_pace: SubnetPace,
     patience: Patience,
@@ -195,9 +190,11 @@ impl Sweep<'_> {
         if self.timer.is_asked() {
             let over = Place { round: self.config.retries + 1, cursor: 0 };
             let place = if self.stopped.is_some() { self.place() } else { over };
-            self.undelivered.push_back(self.state(place));
+            self.outbox.push(self.state(place));
         }
-        self.deliver_rest();
+        if self.outbox.deliver_rest().is_err() {
+            self.stopped = Some(StopReason::ReceiverGone);
+        }
         self.finish(probes)
     }
 
@@ -218,13 +215,13 @@ impl Sweep<'_> {
             };
             self.reap(self.nap(&pause, timeout));
             self.expire(timeout);
-            self.deliver();
+            self.outbox.deliver();
             self.say_how_far();
         }
     }
 
     fn look_for_a_reason_to_stop(&mut self) {
-        if self.open.is_closed() {
+        if self.outbox.is_closed() {
             self.stopped = Some(StopReason::ReceiverGone);
         } else if self.stopped.is_none() && self.cancel.is_cancelled() {
             self.stopped = Some(StopReason::Cancelled);
@@ -237,7 +234,7 @@ impl Sweep<'_> {
             if self.stopped.is_some() {
                 return Pause::RoundOver;
             }
-            if !self.undelivered.is_empty() {
+            if !self.outbox.is_empty() {
                 return Pause::For(BACKLOG_TICK);
             }
             let now = Instant::now();
@@ -392,8 +389,8 @@ impl Sweep<'_> {
                 let rtt = started.elapsed();
                 self.patience.observe(rtt);
                 bump(&self.progress.open);
-                self.undelivered.push_back(Swept::Open(OpenPort { address, rtt }));
-                self.deliver();
+                self.outbox.push(Swept::Open(OpenPort { address, rtt }));
+                self.outbox.deliver();
             }
             Answer::Closed | Answer::MetItself => {
                 self.patience.observe(started.elapsed());
@@ -469,32 +466,14 @@ impl Sweep<'_> {
         }
     }
 
-    fn deliver(&mut self) {
-        while let Some(swept) = self.undelivered.pop_front() {
-            match self.open.try_send(swept) {
-                Ok(()) => {}
-                Err(TrySendError::Full(swept)) => return self.undelivered.push_front(swept),
-                Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
-            }
-        }
-    }
-
-    fn deliver_rest(&mut self) {
-        for swept in self.undelivered.drain(..) {
-            if self.open.blocking_send(swept).is_err() {
-                self.stopped = Some(StopReason::ReceiverGone);
-            }
-        }
-    }
-
     fn say_how_far(&mut self) {
-        if !self.timer.is_asked() || !self.undelivered.is_empty() {
+        if !self.timer.is_asked() || !self.outbox.is_empty() {
             return;
         }
         let began = Instant::now();
         if self.timer.is_due(began) {
-            self.undelivered.push_back(self.state(self.place()));
-            self.deliver();
+            self.outbox.push(self.state(self.place()));
+            self.outbox.deliver();
             self.timer.made(began, Instant::now());
         }
     }

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
 use super::links::LeftOut;
+use super::outbox::Outbox;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::state::{Place, Start, Timer, Trail};
@@ -115,7 +115,6 @@ pub(super) fn run(
         config,
         progress,
         cancel,
-        open,
         cookie: &cookie,
         ways: &ways,
         lanes,
@@ -135,7 +134,7 @@ pub(super) fn run(
         last_sent: None,
         resets_owed: 0,
         found_in_round: start.found_in_round,
-        undelivered: VecDeque::new(),
+        outbox: Outbox::new(open),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         loss: LossWatch::new(Instant::now()),
@@ -167,7 +166,6 @@ struct Sweep<'a> {
     config: &'a SweepConfig,
     progress: &'a SweepProgress,
     cancel: &'a CancellationToken,
-    open: mpsc::Sender<Swept>,
     cookie: &'a Cookie,
     ways: &'a Ways,
     /// One for each way.
@@ -195,8 +193,7 @@ struct Sweep<'a> {
     /// Resets that have left, or will, and count in the rate.
     resets_owed: u64,
     found_in_round: u64,
-    /// Open ports that the channel had no room for; nothing is sent while there are any.
-    undelivered: VecDeque<Swept>,
+    outbox: Outbox,
     pace: Pace,
     subnet_pace: SubnetPace,
     loss: LossWatch,
@@ -262,9 +259,11 @@ impl Sweep<'_> {
         if self.timer.is_asked() {
             let over = Place { round: self.config.retries + 1, cursor: 0 };
             let place = if self.stopped.is_some() { self.place() } else { over };
-            self.undelivered.push_back(self.state(place));
+            self.outbox.push(self.state(place));
         }
-        self.deliver_rest();
+        if self.outbox.deliver_rest().is_err() {
+            self.stopped = Some(StopReason::ReceiverGone);
+        }
         self.finish(probes)
     }
 
@@ -308,7 +307,7 @@ impl Sweep<'_> {
     }
 
     fn look_for_a_reason_to_stop(&mut self) {
-        if self.open.is_closed() {
+        if self.outbox.is_closed() {
             self.stopped = Some(StopReason::ReceiverGone);
         } else if self.stopped.is_none() && self.cancel.is_cancelled() {
             self.stopped = Some(StopReason::Cancelled);
@@ -317,7 +316,7 @@ impl Sweep<'_> {
 
     /// Sends a batch of probes, as far as there is leave for it.
     fn send(&mut self, round: u8) -> Pause {
-        if !self.undelivered.is_empty() {
+        if !self.outbox.is_empty() {
             return Pause::For(BACKLOG_TICK);
         }
         let now = Instant::now();
@@ -454,7 +453,7 @@ impl Sweep<'_> {
         }
         self.letters = letters;
         self.meet_neighbours();
-        self.deliver();
+        self.outbox.deliver();
         self.say_how_far();
     }
 
@@ -482,7 +481,7 @@ impl Sweep<'_> {
             Kind::SynAck => {
                 bump(&self.progress.open, 1);
                 self.found_in_round += 1;
-                self.undelivered.push_back(Swept::Open(OpenPort { address: target, rtt }));
+                self.outbox.push(Swept::Open(OpenPort { address: target, rtt }));
             }
             Kind::Reset => {
                 bump(&self.progress.closed, 1);
@@ -522,24 +521,6 @@ impl Sweep<'_> {
     fn mark(&mut self, position: u64) {
         self.answered.set(position);
         self.settled += 1;
-    }
-
-    fn deliver(&mut self) {
-        while let Some(swept) = self.undelivered.pop_front() {
-            match self.open.try_send(swept) {
-                Ok(()) => {}
-                Err(TrySendError::Full(swept)) => return self.undelivered.push_front(swept),
-                Err(TrySendError::Closed(_)) => self.stopped = Some(StopReason::ReceiverGone),
-            }
-        }
-    }
-
-    fn deliver_rest(&mut self) {
-        for swept in self.undelivered.drain(..) {
-            if self.open.blocking_send(swept).is_err() {
-                self.stopped = Some(StopReason::ReceiverGone);
-            }
-        }
     }
 }
 

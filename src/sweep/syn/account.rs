@@ -8,14 +8,14 @@ use super::{Counts, Place, Sweep, SweepOutcome, SweepState, Swept};
 
 impl Sweep<'_> {
     pub(super) fn say_how_far(&mut self) {
-        if !self.timer.is_asked() || !self.undelivered.is_empty() {
+        if !self.timer.is_asked() || !self.outbox.is_empty() {
             return;
         }
         let began = Instant::now();
         if self.timer.is_due(began) {
             let place = self.place();
-            self.undelivered.push_back(self.state(place));
-            self.deliver();
+            self.outbox.push(self.state(place));
+            self.outbox.deliver();
             self.timer.made(began, Instant::now());
         }
     }
