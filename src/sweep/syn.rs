@@ -340,6 +340,7 @@ impl Sweep<'_> {
 
     fn queue_batch(&mut self, round: u8, now: Instant) -> Pause {
         for _ in 0..BATCH {
+            self.ask_a_witness(now);
             if !self.spend_on_resets(now) {
                 return Pause::For(self.pace.wait(now));
             }

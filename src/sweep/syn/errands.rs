@@ -117,7 +117,7 @@ impl Sweep<'_> {
         }
     }
 
-    /// Asks again what is known to answer, and sends slower where that is in vain.
+    /// Sends slower where asking again what is known to answer was in vain.
     pub(super) fn watch_for_loss(&mut self, now: Instant) {
         if let Some(loss) = self.loss.verdict() {
             let (since, before) = self.measured_from;
@@ -130,6 +130,9 @@ impl Sweep<'_> {
                 self.pace.change(rate, now);
             }
         }
+    }
+
+    pub(super) fn ask_a_witness(&mut self, now: Instant) {
         if let Some(target) = self.loss.due(now, self.patience.timeout())
             && self.pace.take(now)
             && let Some(position) = self.position(target)

@@ -16,6 +16,9 @@ use crate::sweep::Rate;
 pub(super) struct LossWatch {
     witnesses: VecDeque<Witness>,
     next_ask: Instant,
+    /// How many probes go before an ask that is due.
+    probes_before: u32,
+    probes_before_last: u32,
     /// What became of the last asks, the newest at the back.
     heard: VecDeque<bool>,
     asks: u64,
@@ -33,6 +36,8 @@ const WITNESSES: usize = 16;
 /// Shorter sweeps are over before they could change.
 const FIRST_ASK: Duration = Duration::from_secs(1);
 const BETWEEN_ASKS: Duration = Duration::from_millis(20);
+/// A power of two: the step through the values has its full period then.
+const SPREAD: u32 = 32;
 /// Asks that a verdict takes.
 const WINDOW: usize = 24;
 /// Of these so many lost: far more than a line loses by itself, as it is where a device on the way
@@ -108,6 +113,8 @@ impl LossWatch {
         Self {
             witnesses: VecDeque::with_capacity(WITNESSES),
             next_ask: now + FIRST_ASK,
+            probes_before: 0,
+            probes_before_last: 0,
             heard: VecDeque::with_capacity(WINDOW),
             asks: 0,
             lost: 0,
@@ -121,7 +128,7 @@ impl LossWatch {
         }
     }
 
-    /// Whom to ask now, if anyone. Asks that are older than `patience` are lost.
+    /// Whom to ask before the next probe, if anyone. Asks that are older than `patience` are lost.
     pub(super) fn due(&mut self, now: Instant, patience: Duration) -> Option<SocketAddr> {
         if self.witnesses.len() < WITNESSES || self.next_ask > now {
             return None;
@@ -133,7 +140,16 @@ impl LossWatch {
                 self.heard.push_back(false);
             }
         }
-        self.witnesses.iter().find(|witness| witness.asked.is_none()).map(|witness| witness.target)
+        match self.probes_before.checked_sub(1) {
+            Some(left) => {
+                self.probes_before = left;
+                None
+            }
+            None => {
+                let free = self.witnesses.iter().find(|witness| witness.asked.is_none());
+                free.map(|witness| witness.target)
+            }
+        }
     }
 
     /// It was asked, and is not for a while.
@@ -144,6 +160,10 @@ impl LossWatch {
             self.witnesses.push_back(witness);
             self.asks += 1;
             self.next_ask = now + BETWEEN_ASKS;
+            // Probes leave in bursts, and what limits them lets the first of a burst pass: asks have to
+            // come anywhere in it. A multiplicative step through all values is even enough.
+            self.probes_before = (self.probes_before_last * 5 + 7) % SPREAD;
+            self.probes_before_last = self.probes_before;
         }
     }
 
@@ -208,7 +228,8 @@ mod tests {
         let (mut number, mut verdicts) = (0, 0);
         for tick in 0..60_000_u64 {
             let now = start + Duration::from_millis(tick);
-            if let Some(asked) = watch.due(now, PATIENCE) {
+            for _ in 0..SPREAD {
+                let Some(asked) = watch.due(now, PATIENCE) else { continue };
                 watch.asked(asked, now);
                 number += 1;
                 if !lost(number) {
@@ -244,6 +265,25 @@ mod tests {
     fn heavy_loss_is_told_again_and_again() {
         let (verdicts, _) = verdicts(|number| number % 2 == 0);
         assert!(verdicts > 10, "{verdicts}");
+    }
+
+    #[test]
+    fn asks_come_anywhere_in_a_burst() {
+        let mut now = Instant::now();
+        let mut watch = with_witnesses(now);
+        let mut places = [0; SPREAD as usize];
+        for _ in 0..64 {
+            now += FIRST_ASK;
+            let place = (0..SPREAD).find(|_| match watch.due(now, PATIENCE) {
+                Some(asked) => {
+                    watch.asked(asked, now);
+                    watch.answered(asked)
+                }
+                None => false,
+            });
+            places[place.unwrap() as usize] += 1;
+        }
+        assert_eq!(places, [2; SPREAD as usize]);
     }
 
     #[test]
@@ -283,7 +323,8 @@ mod tests {
         let mut told = None;
         for tick in 0..20_000 {
             let now = start + Duration::from_millis(tick);
-            if let Some(asked) = watch.due(now, PATIENCE) {
+            let asked = (0..SPREAD).find_map(|_| watch.due(now, PATIENCE));
+            if let Some(asked) = asked {
                 watch.asked(asked, now);
                 if told.is_some() {
                     watch.answered(asked);
