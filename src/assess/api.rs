@@ -7,7 +7,7 @@ use super::{
     Access, ApiAssessment, Containers, DockerApi, EnforcedBy, PathStatus, Product, TlsAssessment,
     Transport, plain_exchanges, tls_exchanges,
 };
-use crate::observation::versions::{Settled, describe, settle};
+use crate::observation::versions::{Settled, adopted_name, describe, settle};
 use crate::observation::{
     Connection, Exchange, ExchangeResult, HttpAnswer, JsonShape, Observation, StreamEnd,
     TlsVersion, VersionBody,
@@ -364,6 +364,12 @@ fn unasked(observation: &Observation, transport: Transport) -> (Access, String) 
 /// Why no handshake with a TLS server was finished.
 fn unfinished(observation: &Observation, end: Option<&StreamEnd>) -> String {
     let how = end.map_or_else(|| "it did not complete".to_owned(), describe);
+    if adopted_name(&observation.connections).is_some() {
+        return format!(
+            "the TLS handshake could not be finished without a server name ({how}), so no request was \
+             sent; --sni NAME asks the server by its own"
+        );
+    }
     let legacy = observation.connections.iter().rev().find_map(|connection| match connection {
         // rustls offers two versions; one alone was OpenSSL's.
         Connection::Tls(tls) => match tls.offered.as_slice() {

@@ -14,7 +14,7 @@ use openssl::ssl::{Ssl, SslContext, SslMethod, SslOptions, SslVerifyMode, SslVer
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_openssl::SslStream;
 
-use crate::observation::versions::{Settled, settle};
+use crate::observation::versions::{Settled, adopted_name, settle};
 use crate::observation::{
     Connection, Endpoint, HelloAnswer, KeyPossession, StreamEnd, TlsConnection, TlsVersion,
 };
@@ -31,7 +31,8 @@ const GROUPS: &str =
     "X25519:P-256:P-384:P-521:P-224:P-192:secp256k1:brainpoolP256r1:brainpoolP384r1";
 
 /// The next version worth a handshake: accepted, below TLS 1.3, and not tried so. `None` where
-/// another handshake completed or was refused for want of a client certificate.
+/// another handshake completed or was refused for want of a client certificate, and where only a
+/// made-up name was answered: a handshake would be with whoever has that name.
 pub(super) fn next_version(connections: &[Connection]) -> Option<TlsVersion> {
     let handshakes = || {
         connections.iter().filter_map(|connection| match connection {
@@ -40,6 +41,9 @@ pub(super) fn next_version(connections: &[Connection]) -> Option<TlsVersion> {
         })
     };
     if handshakes().any(|tls| tls.handshake_end.is_none() || tls.certificate_request.is_some()) {
+        return None;
+    }
+    if adopted_name(connections).is_some() {
         return None;
     }
     let tried: Vec<TlsVersion> = handshakes().filter_map(offered_alone).collect();
