@@ -22,6 +22,7 @@ pub mod limits;
 
 mod answered;
 mod connect;
+mod distances;
 mod engine;
 mod in_flight;
 mod links;

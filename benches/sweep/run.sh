@@ -2,15 +2,17 @@
 # run.sh: compares sweeps of a /16 in a network of its own (bed.sh), and prints the tables as Markdown, to stdout and
 # to target/bench-sweep/report.md. A bar that is missed is printed as such and is no failure. Needs root.
 #
-# RUNS says how often each is run, LOSS_RUNS how often under loss, COMPARISONS which ones.
+# RUNS says how often each is run, CONNECT_RUNS how often the slower ones, LOSS_RUNS how often under loss, COMPARISONS
+# which ones.
 set -euo pipefail
 export LC_ALL=C
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PATH=$PATH:/usr/sbin:/sbin
 RUNS=${RUNS:-5}
+CONNECT_RUNS=${CONNECT_RUNS:-3}
 LOSS_RUNS=${LOSS_RUNS:-10}
-COMPARISONS=${COMPARISONS:-rate sweeps recall}
+COMPARISONS=${COMPARISONS:-rate sweeps manners recall loopback}
 TOOLS=target/bench-tools
 WORK=target/bench-sweep
 BUILT=${CARGO_TARGET_DIR:-target}/release
@@ -25,6 +27,8 @@ MANY_PORTS=2375,2376,3000-3029
 . benches/lib/measure.sh
 # shellcheck source=../lib/tools.sh
 . benches/lib/tools.sh
+# shellcheck source=manners.sh
+. benches/sweep/manners.sh
 
 install_sweepers() {
   local packages=() pair
@@ -77,13 +81,9 @@ END
     watched rate-masscan timeout 15 masscan "$BED_RANGE" "-p$MANY_PORTS" --rate 100000000 --wait 0 \
       --adapter-ip "$BED_SCANNER_IP" --interface ds-scan --router-mac "$router"
   done
-  for round in $(seq "$RUNS"); do
-    watched paced-docksweep docksweep scan "$BED_RANGE" --engine syn --retries 0 --rate 50000 -q
-  done
   in_targets nft delete table netdev sink
-  local ours theirs worst
+  local ours theirs
   ours=$(column rate-docksweep 2) theirs=$(column rate-masscan 2)
-  worst=$(cut -d' ' -f3 "$WORK/paced-docksweep.sent" | sort -n | tail -n 1)
   echo "### Send rate, one sender, 2,097,152 SYNs, the target drops all"
   echo
   echo '| program | median packets/s | runs |'
@@ -92,7 +92,6 @@ END
   echo "| masscan --rate 100000000 | $theirs | $RUNS |"
   echo
   bar "1.4 * $theirs <= $ours" "at least 1.4 times masscan's ($(calc "$ours / $theirs") times)"
-  bar "$worst <= 50000 * 0.1 * 1.05" "--rate 50000: at most 5,250 packets in the worst 100 ms of $RUNS runs ($worst)"
   echo
 }
 
@@ -104,7 +103,6 @@ row_of() {
 
 compare_sweeps_of_the_bed() {
   say 'sweeps, answers delayed by 40 to 50 ms'
-  bed_delay "$WORK" "$PWD/$BUILT/examples/bench_delay"
   in_scanner conntrack -F 2>/dev/null || true
   local round
   for round in $(seq "$RUNS"); do
@@ -116,11 +114,11 @@ compare_sweeps_of_the_bed() {
     watched sweep-zmap bash -c "zmap_port 2375 $WORK/zmap.a && zmap_port 2376 $WORK/zmap.b"
     cat "$WORK/zmap.a" "$WORK/zmap.b" >"$WORK/zmap.csv"
   done
-  watched sweep-connect docksweep scan "$BED_RANGE" --engine connect --rate max -q -o "$WORK/connect.json"
-  watched sweep-once docksweep scan "$BED_RANGE" --engine connect --retries 0 --rate max -q -o "$WORK/once.json"
+  for round in $(seq "$CONNECT_RUNS"); do
+    watched sweep-connect docksweep scan "$BED_RANGE" --engine connect --rate max -q -o "$WORK/connect.json"
+    watched sweep-rustscan bash -c "rustscan --no-config --no-banner -a $BED_RANGE -p 2375,2376 --scripts none -g -b 15000 -t 900 >$WORK/rustscan.list"
+  done
   watched sweep-nmap nmap -sS -Pn -n --min-rate 100000 --max-retries 1 -p 2375,2376 --open "$BED_RANGE" -oG "$WORK/nmap.grep"
-  watched sweep-rustscan bash -c "rustscan --no-config --no-banner -a $BED_RANGE -p 2375,2376 --scripts none -g -b 15000 -t 900 >$WORK/rustscan.list"
-  bed_no_delay "$WORK"
   local ours theirs
   ours=$(column sweep-docksweep 4) theirs=$(column sweep-masscan 4)
   echo "### A /16 on 2375 and 2376, $OPEN open, answers 40–50 ms away, no loss"
@@ -129,18 +127,17 @@ compare_sweeps_of_the_bed() {
   echo '|---|---:|---:|---:|---:|---:|---:|---:|'
   row_of 'docksweep --engine syn, sweep and grade' sweep-docksweep docksweep "$WORK/docksweep.json"
   row_of 'docksweep --engine connect, sweep and grade' sweep-connect docksweep "$WORK/connect.json"
-  row_of 'docksweep --engine connect --retries 0, the same' sweep-once docksweep "$WORK/once.json"
   row_of 'masscan, sweep' sweep-masscan masscan "$WORK/masscan.list"
   row_of 'zmap, two sweeps of a port' sweep-zmap zmap "$WORK/zmap.csv"
   row_of 'nmap -sS --min-rate 100000, sweep' sweep-nmap nmap "$WORK/nmap.grep"
   row_of 'RustScan -b 15000 -t 900, sweep' sweep-rustscan rustscan "$WORK/rustscan.list"
   echo
-  echo "Medians of $RUNS runs; one of nmap, RustScan and --engine connect. Counts are of the last run."
+  echo "Medians of $RUNS runs; $CONNECT_RUNS of RustScan and --engine connect, one of nmap. Counts are of the last run."
   echo
   bar "$ours <= 0.6 * $theirs" "sweep and grade in at most 0.6 times masscan's sweep ($(calc "$ours / $theirs") times)"
-  local once rustscan
-  once=$(column sweep-once 4) rustscan=$(column sweep-rustscan 4)
-  bar "$once <= 0.5 * $rustscan" "by connections, one attempt each, sweep and grade in at most half of RustScan's time ($(calc "$once / $rustscan") times)"
+  local connect rustscan
+  connect=$(column sweep-connect 4) rustscan=$(column sweep-rustscan 4)
+  bar "$connect <= 0.5 * $rustscan" "by connections, sweep and grade in at most half of RustScan's time ($(calc "$connect / $rustscan") times)"
   echo
 }
 
@@ -197,8 +194,16 @@ router=$(in_targets cat /sys/class/net/ds-target/address)
     "$(nmap --version | grep -oE 'Nmap version [0-9.]+'), $(rustscan_version). $(date -u +%F)."
   echo
   if wanted rate; then compare_send_rates; fi
+  bed_delay "$WORK" "$PWD/$BUILT/examples/bench_delay"
   if wanted sweeps; then compare_sweeps_of_the_bed; fi
+  if wanted manners; then
+    measure_pace
+    count_tracked
+    measure_first_verdicts
+  fi
+  bed_no_delay "$WORK"
   if wanted recall; then measure_recall; fi
+  if wanted loopback; then sweep_loopback; fi
 } >"$WORK/report.new"
 mv "$WORK/report.new" "$WORK/report.md"
 cat "$WORK/report.md"

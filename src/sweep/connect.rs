@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::answered::Answered;
-use super::in_flight::{Attempt, InFlight};
+use super::distances::{Distances, Round, Wait, Waits};
+use super::in_flight::{Attempt, Family, Idle, InFlight, Watch};
 use super::links::{LeftOut, Links};
 use super::outbox::Outbox;
 use super::pace::Pace;
@@ -82,11 +83,11 @@ pub(super) fn run(
         settled: start.settled,
         reached: start.reached,
         in_flight: InFlight::new(),
-        spare: None,
         outbox: Outbox::new(open),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
+        distances: Distances::default(),
         room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: start.narrowest },
         shortage: None,
         no_hosts,
@@ -117,13 +118,11 @@ struct Sweep<'a> {
     /// How many positions the first round has begun.
     reached: u64,
     in_flight: InFlight,
-    /// A refused socket, not registered anywhere: making and closing sockets is two fifths of the
-    /// time of a sweep that is mostly refused.
-    spare: Option<Spare>,
     outbox: Outbox,
     pace: Pace,
     subnet_pace: SubnetPace,
     patience: Patience,
+    distances: Distances,
     room: Room,
     shortage: Option<Held>,
     unreachable: Tally,
@@ -136,11 +135,6 @@ struct Sweep<'a> {
     timer: Timer,
     /// Where the launching is.
     here: Place,
-}
-
-struct Spare {
-    socket: OwnedFd,
-    family_of: SocketAddr,
 }
 
 /// How many attempts may be under way.
@@ -208,16 +202,21 @@ impl Sweep<'_> {
             if matches!(pause, Pause::RoundOver) && self.in_flight.is_empty() {
                 return;
             }
-            let timeout = if round == self.config.retries {
-                self.patience.last_timeout()
-            } else {
-                self.patience.timeout()
-            };
-            self.reap(self.nap(&pause, timeout));
-            self.expire(timeout);
+            let waits = self.waits(round);
+            self.reap(self.nap(&pause, waits));
+            self.expire(waits);
             self.outbox.deliver();
             self.say_how_far();
         }
+    }
+
+    fn waits(&self, round: u8) -> Waits {
+        let (long, round) = if round == self.config.retries {
+            (self.patience.last_timeout(), Round::Last)
+        } else {
+            (self.patience.timeout(), Round::ThereIsAnother)
+        };
+        Waits::new(long, round)
     }
 
     fn look_for_a_reason_to_stop(&mut self) {
@@ -278,17 +277,31 @@ impl Sweep<'_> {
             self.left_out.add(address);
             return bump(&self.progress.not_probed);
         }
-        let socket = match self.socket_for(&address) {
-            Ok(socket) => socket,
-            Err(state) => return self.not_sent(position, address, state, now),
+        let family = Family::of(&address);
+        let idle = self.in_flight.take_idle(family).map_or_else(
+            || {
+                self.origin.socket(&address).map(|socket| Idle {
+                    socket,
+                    watch: Watch::Off,
+                    family,
+                })
+            },
+            Ok,
+        );
+        let Idle { socket, watch, .. } = match idle {
+            Ok(idle) => idle,
+            Err(error) => {
+                return self.not_sent(position, address, socket::classify_setup(error), now);
+            }
         };
         let mut state = socket::connect(socket.as_fd(), &address);
-        if state == State::Pending {
-            // On loopback, and from some neighbours, the answer is there before the call returns.
-            // Asking at once instead of by epoll halves the time of such a sweep.
+        if state == State::Pending && address.ip().is_loopback() {
+            // There the answer is there before the call returns. Asking at once instead of by
+            // epoll halves the time of such a sweep.
             state = socket::connect(socket.as_fd(), &address);
         }
         if state == State::Pending
+            && watch == Watch::Off
             && let Err(error) = self.watch(&socket)
         {
             state = socket::classify_setup(error);
@@ -298,13 +311,14 @@ impl Sweep<'_> {
                 return self.not_sent(position, address, state, now);
             }
             State::Pending => {
-                self.in_flight.insert(Attempt { socket, address, position, started: now });
+                let wait = self.distances.wait_for(address.ip());
+                self.in_flight.insert(Attempt { socket, address, position, started: now, wait });
             }
             State::Silent => {}
             State::Answered(answer) => {
                 self.settle(position, address, answer, now);
                 if socket::is_reusable(state) {
-                    self.spare = Some(Spare { socket, family_of: address });
+                    self.in_flight.keep_idle(Idle { socket, watch, family });
                 }
             }
         }
@@ -314,13 +328,6 @@ impl Sweep<'_> {
 
     fn names_no_host(&self, address: IpAddr) -> bool {
         matches!(address, IpAddr::V4(address) if self.no_hosts.binary_search(&address).is_ok())
-    }
-
-    fn socket_for(&mut self, address: &SocketAddr) -> Result<OwnedFd, State> {
-        match self.spare.take() {
-            Some(spare) if spare.family_of.is_ipv4() == address.is_ipv4() => Ok(spare.socket),
-            _ => self.origin.socket(address).map_err(socket::classify_setup),
-        }
     }
 
     fn watch(&self, socket: &OwnedFd) -> Result<(), Errno> {
@@ -334,6 +341,7 @@ impl Sweep<'_> {
     fn not_sent(&mut self, position: u64, address: SocketAddr, state: State, now: Instant) {
         let (held, error) = match state {
             State::Short(Shortage::Descriptors) if !self.in_flight.is_empty() => {
+                self.in_flight.close_idle();
                 // What is under way holds descriptors that will come free: a pause has no use.
                 self.room.narrow(self.in_flight.len(), now);
                 return self.hold(Held {
@@ -384,16 +392,16 @@ impl Sweep<'_> {
 
     fn settle(&mut self, position: u64, address: SocketAddr, answer: Answer, started: Instant) {
         self.mark(position);
+        let rtt = started.elapsed();
         match answer {
             Answer::Open => {
-                let rtt = started.elapsed();
-                self.patience.observe(rtt);
+                self.observe(address, rtt);
                 bump(&self.progress.open);
                 self.outbox.push(Swept::Open(OpenPort { address, rtt }));
                 self.outbox.deliver();
             }
             Answer::Closed | Answer::MetItself => {
-                self.patience.observe(started.elapsed());
+                self.observe(address, rtt);
                 bump(&self.progress.closed);
             }
             Answer::Unreachable(error) => {
@@ -403,22 +411,30 @@ impl Sweep<'_> {
         }
     }
 
+    /// Only what the address itself answered tells how far it is.
+    fn observe(&mut self, address: SocketAddr, rtt: Duration) {
+        self.patience.observe(rtt);
+        self.distances.observe(address.ip(), rtt);
+    }
+
     fn mark(&mut self, position: u64) {
         self.answered.set(position);
         self.settled += 1;
     }
 
     /// How long there is nothing to do but wait for an answer.
-    fn nap(&self, pause: &Pause, timeout: Duration) -> Duration {
-        let nap = match pause {
+    fn nap(&self, pause: &Pause, waits: Waits) -> Duration {
+        let mut nap = match pause {
             Pause::Batch => return Duration::ZERO,
             Pause::For(time) => TICK.min(*time),
             Pause::Full | Pause::RoundOver => TICK,
         };
-        match self.in_flight.oldest() {
-            Some((_, attempt)) => nap.min(timeout.saturating_sub(attempt.started.elapsed())),
-            None => nap,
+        for wait in Wait::BOTH {
+            if let Some((_, attempt)) = self.in_flight.oldest(wait) {
+                nap = nap.min(waits.of(wait).saturating_sub(attempt.started.elapsed()));
+            }
         }
+        nap
     }
 
     fn reap(&mut self, nap: Duration) {
@@ -440,12 +456,14 @@ impl Sweep<'_> {
     }
 
     /// Ends the attempts whose time is up, after one last look at each.
-    fn expire(&mut self, timeout: Duration) {
+    fn expire(&mut self, waits: Waits) {
         let now = Instant::now();
-        while let Some((slot, attempt)) = self.in_flight.oldest()
-            && now.saturating_duration_since(attempt.started) >= timeout
-        {
-            self.ask(slot, |_| false);
+        for wait in Wait::BOTH {
+            while let Some((slot, attempt)) = self.in_flight.oldest(wait)
+                && now.saturating_duration_since(attempt.started) >= waits.of(wait)
+            {
+                self.ask(slot, |_| false);
+            }
         }
     }
 
@@ -456,13 +474,16 @@ impl Sweep<'_> {
         if goes_on(state) {
             return;
         }
-        let Some(Attempt { position, address, started, .. }) = self.in_flight.remove(slot) else {
-            return;
-        };
+        let Some(attempt) = self.in_flight.remove(slot) else { return };
+        let Attempt { socket, position, address, started, .. } = attempt;
         match state {
             State::Answered(answer) => self.settle(position, address, answer, started),
             State::Impossible(error) => self.give_up(position, address, error),
             State::Pending | State::Silent | State::Short(_) => {}
+        }
+        if socket::is_reusable(state) || state == State::Pending && socket::abandon(&socket) {
+            let family = Family::of(&address);
+            self.in_flight.keep_idle(Idle { socket, watch: Watch::On, family });
         }
     }
 
@@ -481,9 +502,10 @@ impl Sweep<'_> {
     /// All before it is answered, or has been silent for its time.
     fn place(&self) -> Place {
         // Attempts begin in the order of their positions, and a round ends with its last attempt.
-        let under_way = self.in_flight.oldest().map(|(_, attempt)| attempt.position);
+        let oldest = |wait| self.in_flight.oldest(wait).map(|(_, attempt)| attempt.position);
+        let [short, long] = Wait::BOTH.map(oldest);
         let held = self.shortage.and_then(|held| held.position);
-        let first = [under_way, held].into_iter().flatten().min();
+        let first = [short, long, held].into_iter().flatten().min();
         Place { cursor: first.unwrap_or(u64::MAX).min(self.here.cursor), ..self.here }
     }
 

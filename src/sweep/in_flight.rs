@@ -1,8 +1,10 @@
-//! The probes under way: a table of fixed size, threaded in launch order.
+//! The probes under way: a table threaded in launch order, whose slots keep their sockets.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
+
+use super::distances::Wait;
 
 /// A connection attempt that has not been answered yet.
 #[derive(Debug)]
@@ -12,18 +14,54 @@ pub(super) struct Attempt {
     /// Where in this sweep's order it is.
     pub(super) position: u64,
     pub(super) started: Instant,
+    pub(super) wait: Wait,
 }
 
-/// Slots are reused and nothing is allocated once the table has grown to its peak. A linked list
-/// through the slots keeps launch order under removal from the middle, which is also the order of
-/// expiry: one timeout holds for all at any one time, however it changes in between.
+/// Slots are reused and nothing is allocated once the table has grown to its peak. Linked lists
+/// through the slots, one for each [`Wait`], keep launch order under removal from the middle, which
+/// is also the order of expiry: one timeout holds for all of a list at any one time, however it
+/// changes in between.
 #[derive(Debug)]
 pub(super) struct InFlight {
     slots: Vec<Slot>,
     len: usize,
     free: Link,
+    short: Ends,
+    long: Ends,
+}
+
+#[derive(Debug)]
+struct Ends {
     oldest: Link,
     newest: Link,
+}
+
+/// An unconnected socket for the next attempt in its slot. Making, watching and closing sockets
+/// takes as long as all else that an attempt does.
+#[derive(Debug)]
+pub(super) struct Idle {
+    pub(super) socket: OwnedFd,
+    pub(super) watch: Watch,
+    pub(super) family: Family,
+}
+
+/// Whether epoll knows the socket, by the number of its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(super) const fn of(address: &SocketAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
 }
 
 type Link = Option<u32>;
@@ -31,6 +69,8 @@ type Link = Option<u32>;
 #[derive(Debug)]
 struct Slot {
     attempt: Option<Attempt>,
+    /// In a free slot.
+    idle: Option<Idle>,
     older: Link,
     /// In a free slot: the next free one.
     newer: Link,
@@ -38,7 +78,8 @@ struct Slot {
 
 impl InFlight {
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), len: 0, free: None, oldest: None, newest: None }
+        const NONE: Ends = Ends { oldest: None, newest: None };
+        Self { slots: Vec::new(), len: 0, free: None, short: NONE, long: NONE }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -57,8 +98,9 @@ impl InFlight {
     /// Adds an attempt, newer than all others, in `next_slot`.
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let id = self.next_slot();
-        let older = self.newest;
-        let slot = Slot { attempt: Some(attempt), older, newer: None };
+        let wait = attempt.wait;
+        let older = self.ends(wait).newest;
+        let slot = Slot { attempt: Some(attempt), idle: None, older, newer: None };
         match self.slot_mut(Some(id)) {
             Some(free) => {
                 let next = free.newer;
@@ -69,9 +111,9 @@ impl InFlight {
         }
         match self.slot_mut(older) {
             Some(older) => older.newer = Some(id),
-            None => self.oldest = Some(id),
+            None => self.ends(wait).oldest = Some(id),
         }
-        self.newest = Some(id);
+        self.ends(wait).newest = Some(id);
         self.len += 1;
     }
 
@@ -89,18 +131,51 @@ impl InFlight {
         self.len -= 1;
         match self.slot_mut(older) {
             Some(slot) => slot.newer = newer,
-            None => self.oldest = newer,
+            None => self.ends(attempt.wait).oldest = newer,
         }
         match self.slot_mut(newer) {
             Some(slot) => slot.older = older,
-            None => self.newest = older,
+            None => self.ends(attempt.wait).newest = older,
         }
         Some(attempt)
     }
 
-    pub(super) fn oldest(&self) -> Option<(u32, &Attempt)> {
-        let id = self.oldest?;
+    /// The socket of `next_slot`, if it has one of this family; one of the other is closed.
+    pub(super) fn take_idle(&mut self, family: Family) -> Option<Idle> {
+        self.slot_mut(self.free)?.idle.take().filter(|idle| idle.family == family)
+    }
+
+    /// Keeps a socket for the next attempt in `next_slot`, which is the one that was freed last.
+    pub(super) fn keep_idle(&mut self, idle: Idle) {
+        if self.free.is_none() {
+            self.free = Some(self.next_slot());
+            self.slots.push(Slot { attempt: None, idle: None, older: None, newer: None });
+        }
+        if let Some(slot) = self.slot_mut(self.free) {
+            slot.idle = Some(idle);
+        }
+    }
+
+    /// For the sake of their descriptors.
+    pub(super) fn close_idle(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.idle = None);
+    }
+
+    /// Of those with this wait.
+    pub(super) fn oldest(&self, wait: Wait) -> Option<(u32, &Attempt)> {
+        let ends = match wait {
+            Wait::Short => &self.short,
+            Wait::Long => &self.long,
+        };
+        let id = ends.oldest?;
         Some((id, self.get(id)?))
+    }
+
+    fn ends(&mut self, wait: Wait) -> &mut Ends {
+        match wait {
+            Wait::Short => &mut self.short,
+            Wait::Long => &mut self.long,
+        }
     }
 
     fn slot_mut(&mut self, link: Link) -> Option<&mut Slot> {
@@ -113,35 +188,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::VecDeque;
+    use std::os::fd::AsRawFd as _;
 
-    fn attempt(position: u64) -> Attempt {
+    fn attempt(position: u64, wait: Wait) -> Attempt {
         Attempt {
             socket: std::fs::File::open("/dev/null").unwrap().into(),
             address: "127.0.0.1:1".parse().unwrap(),
             position,
             started: Instant::now(),
+            wait,
         }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Each step inserts (`None`) or removes the nth of those under way.
+        /// Each step inserts, or removes the nth of those under way.
         #[test]
-        fn keeps_launch_order_like_a_queue(
-            steps in proptest::collection::vec(proptest::option::of(0usize..8), 0..120),
+        fn keeps_launch_order_like_two_queues(
+            steps in proptest::collection::vec(
+                proptest::result::maybe_ok(0usize..8, proptest::sample::select(&Wait::BOTH[..])),
+                0..120,
+            ),
         ) {
             let mut table = InFlight::new();
-            let mut model: VecDeque<(u32, u64)> = VecDeque::new();
+            let mut model: VecDeque<(u32, u64, Wait)> = VecDeque::new();
             let mut peak = 0;
             for (position, step) in (0u64..).zip(steps) {
                 match step {
-                    None => {
-                        model.push_back((table.next_slot(), position));
-                        table.insert(attempt(position));
+                    Err(wait) => {
+                        model.push_back((table.next_slot(), position, wait));
+                        table.insert(attempt(position, wait));
                     }
-                    Some(nth) => {
-                        if let Some((id, position)) = model.remove(nth) {
+                    Ok(nth) => {
+                        if let Some((id, position, _)) = model.remove(nth) {
                             prop_assert_eq!(table.remove(id).unwrap().position, position);
                             prop_assert!(table.remove(id).is_none());
                         }
@@ -149,15 +229,59 @@ mod tests {
                 }
                 peak = peak.max(model.len());
                 prop_assert_eq!(table.len(), model.len());
-                let oldest = table.oldest().map(|(id, attempt)| (id, attempt.position));
-                prop_assert_eq!(oldest, model.front().copied());
+                for wait in Wait::BOTH {
+                    let oldest = table.oldest(wait).map(|(id, attempt)| (id, attempt.position));
+                    let first = model.iter().find(|(_, _, its)| *its == wait);
+                    prop_assert_eq!(oldest, first.map(|(id, position, _)| (*id, *position)));
+                }
             }
             prop_assert_eq!(table.slots.len(), peak);
-            while let Some((id, position)) = table.oldest().map(|(id, a)| (id, a.position)) {
-                prop_assert_eq!(model.pop_front(), Some((id, position)));
-                table.remove(id);
+            for (id, position, _) in model {
+                prop_assert_eq!(table.remove(id).unwrap().position, position);
             }
-            prop_assert!(table.is_empty() && model.is_empty());
+            prop_assert!(table.is_empty());
+            prop_assert!(Wait::BOTH.iter().all(|wait| table.oldest(*wait).is_none()));
         }
+    }
+
+    fn idle(family: Family) -> Idle {
+        let socket = std::fs::File::open("/dev/null").unwrap().into();
+        Idle { socket, watch: Watch::On, family }
+    }
+
+    #[test]
+    fn a_socket_stays_with_its_slot() {
+        let mut table = InFlight::new();
+        assert!(table.take_idle(Family::V4).is_none());
+        for position in 0..3 {
+            table.insert(attempt(position, Wait::Long));
+        }
+        for id in [0, 2] {
+            table.remove(id);
+            table.keep_idle(idle(Family::V4));
+        }
+        assert_eq!(table.next_slot(), 2);
+        let taken = table.take_idle(Family::V4).unwrap();
+        assert!(table.take_idle(Family::V4).is_none(), "it is taken");
+        table.keep_idle(taken);
+        table.insert(attempt(3, Wait::Long));
+        assert_eq!(table.next_slot(), 0);
+        assert!(table.take_idle(Family::V6).is_none(), "it is of the other family, and closed");
+        assert!(table.take_idle(Family::V4).is_none());
+    }
+
+    #[test]
+    fn a_socket_is_kept_also_where_nothing_was_ever_under_way() {
+        let mut table = InFlight::new();
+        let kept = idle(Family::V6);
+        let number = kept.socket.as_raw_fd();
+        table.keep_idle(kept);
+        assert_eq!((table.next_slot(), table.len()), (0, 0));
+        assert_eq!(table.take_idle(Family::V6).unwrap().socket.as_raw_fd(), number);
+        table.keep_idle(idle(Family::V6));
+        table.close_idle();
+        assert!(table.take_idle(Family::V6).is_none());
+        table.insert(attempt(1, Wait::Short));
+        assert_eq!(table.oldest(Wait::Short).unwrap().0, 0);
     }
 }

@@ -99,6 +99,12 @@ pub(super) const fn is_reusable(state: State) -> bool {
     matches!(state, State::Answered(Answer::Closed))
 }
 
+/// Takes back an attempt that was not answered: the socket is unconnected afterwards, and whatever
+/// still comes for the attempt is refused by the system. Says whether it is.
+pub(super) fn abandon(socket: &OwnedFd) -> bool {
+    rustix::net::connect_unspec(socket).is_ok()
+}
+
 /// A connection to a local port that nobody listens on can meet itself, if the system picks that
 /// very port as its source.
 fn is_self_connected(socket: BorrowedFd<'_>, target: &SocketAddr) -> bool {
