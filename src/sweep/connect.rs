@@ -203,8 +203,10 @@ impl Sweep<'_> {
                 return;
             }
             let waits = self.waits(round);
-            self.reap(self.nap(&pause, waits));
-            self.expire(waits);
+            let nap = self.nap(&pause, waits);
+            let before = Instant::now();
+            self.reap(nap);
+            self.expire(waits, before);
             self.outbox.deliver();
             self.say_how_far();
         }
@@ -437,43 +439,55 @@ impl Sweep<'_> {
         nap
     }
 
+    /// Takes in all answers that were there when it was called, and those that come within `nap`.
     fn reap(&mut self, nap: Duration) {
         if nap.is_zero() && self.in_flight.is_empty() {
             return;
         }
         let mut events = std::mem::take(&mut self.events);
-        events.clear();
-        let nap = Timespec::try_from(whole_millis(nap)).ok();
-        // An interrupted wait is a short one. The kernel has no other error for a valid epoll.
-        let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), nap.as_ref());
-        for event in &events {
-            let data = event.data;
-            if let Ok(slot) = u32::try_from(data.u64()) {
-                self.ask(slot, |state| state == State::Pending);
+        let mut nap = Timespec::try_from(whole_millis(nap)).ok();
+        loop {
+            events.clear();
+            let room = events.capacity();
+            // An interrupted wait is a short one. The kernel has no other error for a valid epoll.
+            let _ =
+                epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), nap.as_ref());
+            for event in &events {
+                let data = event.data;
+                if let Ok(slot) = u32::try_from(data.u64()) {
+                    self.ask(slot);
+                }
             }
+            if events.len() < room {
+                break;
+            }
+            nap = Timespec::try_from(Duration::ZERO).ok();
         }
         self.events = events;
     }
 
-    /// Ends the attempts whose time is up, after one last look at each.
-    fn expire(&mut self, waits: Waits) {
-        let now = Instant::now();
+    /// Ends the attempts whose time was up at `before`. Whatever answered them by then was taken in
+    /// since, so a program that was held up loses no answer.
+    fn expire(&mut self, waits: Waits, before: Instant) {
         for wait in Wait::BOTH {
             while let Some((slot, attempt)) = self.in_flight.oldest(wait)
-                && now.saturating_duration_since(attempt.started) >= waits.of(wait)
+                && before.saturating_duration_since(attempt.started) >= waits.of(wait)
             {
-                self.ask(slot, |_| false);
+                self.end(slot, State::Pending);
             }
         }
     }
 
-    /// Asks for an attempt's state and ends it, unless `goes_on` with that state.
-    fn ask(&mut self, slot: u32, goes_on: impl Fn(State) -> bool) {
+    /// Looks what has become of an attempt, and ends it if it is over.
+    fn ask(&mut self, slot: u32) {
         let Some(attempt) = self.in_flight.get(slot) else { return };
         let state = socket::connect(attempt.socket.as_fd(), &attempt.address);
-        if goes_on(state) {
-            return;
+        if state != State::Pending {
+            self.end(slot, state);
         }
+    }
+
+    fn end(&mut self, slot: u32, state: State) {
         let Some(attempt) = self.in_flight.remove(slot) else { return };
         let Attempt { socket, position, address, started, .. } = attempt;
         match state {
