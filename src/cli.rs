@@ -12,6 +12,16 @@ use crate::report::Format;
 use crate::target::Ports;
 use crate::target::order::Shard;
 
+mod history;
+mod settings;
+mod suppress;
+mod unattended;
+
+pub use history::{DiffArgs, HistoryArgs, RecordArgs};
+pub use settings::{CompletionsArgs, ConfigArgs, ExplainArgs, ManArgs};
+pub use suppress::SuppressArgs;
+pub use unattended::{NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
+
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
 #[command(name = "docksweep", version, about, max_term_width = 100, propagate_version = true)]
@@ -32,8 +42,22 @@ pub enum Command {
     Merge(MergeArgs),
     /// Show what engine versions are judged by, and of which day it is, or add to it.
     Advisories(AdvisoriesArgs),
+    /// Show the runs that are kept, or what is known of one address.
+    History(HistoryArgs),
+    /// Say what is new, fixed, changed, gone or not reached between two runs.
+    Diff(DiffArgs),
     /// List the rules, or explain one.
     Rules(RulesArgs),
+    /// Explain a rule or a finding: why it matters, how it was found, what to do.
+    Explain(ExplainArgs),
+    /// Print a timer or a crontab line for a scan.
+    Schedule(ScheduleArgs),
+    /// Show the configuration.
+    Config(ConfigArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages.
+    Man(ManArgs),
 }
 
 const SCAN_EXAMPLES: &str = "\
@@ -204,6 +228,15 @@ pub struct ScanArgs {
     #[command(flatten)]
     pub trust: TrustArgs,
 
+    #[command(flatten)]
+    pub suppress: SuppressArgs,
+
+    #[command(flatten)]
+    pub record: RecordArgs,
+
+    #[command(flatten)]
+    pub unattended: UnattendedArgs,
+
     /// Also report keys that FILE lists: SHA-256 of the public key in hex a line, or badkeys'
     /// blocklist.dat; repeatable
     #[arg(long = "key-blocklist", value_name = "FILE", help_heading = "Report")]
@@ -322,6 +355,9 @@ pub struct JudgingArgs {
 
     #[command(flatten)]
     pub trust: TrustArgs,
+
+    #[command(flatten)]
+    pub suppress: SuppressArgs,
 
     /// Write a report to PATH, its format by extension or as FORMAT=PATH; repeatable
     #[arg(short = 'o', long = "output", value_name = "PATH|FORMAT=PATH")]

@@ -11,12 +11,21 @@ use crate::exit_code::ExitCode;
 use crate::sanitize;
 
 mod advisories;
+mod announce;
+mod completions;
+mod config;
+mod diff;
+mod explain;
+mod history;
 mod judging;
+mod man;
 mod merge;
+mod remember;
 mod report;
 mod resume;
 mod rules;
 mod scan;
+mod schedule;
 
 /// Runs a whole command line; errors are printed here, and only here.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
@@ -37,7 +46,14 @@ fn run(cli: Cli, arguments: &[OsString]) -> Result<ExitCode, Failure> {
         Command::Report(args) => report::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Advisories(args) => advisories::run(args),
+        Command::History(args) => history::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Rules(args) => rules::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schedule(args) => schedule::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(args),
     }
 }
 

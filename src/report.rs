@@ -4,9 +4,17 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+pub mod csv;
+pub mod defectdojo;
+pub mod html;
 pub mod json;
 pub mod jsonl;
+pub mod junit;
+pub mod markdown;
+pub mod nmap;
 pub mod output;
+pub mod prometheus;
+pub mod sarif;
 pub mod stored;
 pub mod text;
 pub mod v1;
@@ -45,16 +53,44 @@ pub enum Format {
     Json,
     /// One JSON object a line, as soon as it is known
     Jsonl,
+    /// One page for a browser, complete in itself
+    Html,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// One finding a row
+    Csv,
+    /// For a ticket or a wiki
+    Markdown,
+    /// JUnit XML, for build servers
+    Junit,
+    /// As nmap -oX writes it
+    Nmap,
+    /// DefectDojo's generic findings
+    Defectdojo,
+    /// For node_exporter's textfile collector
+    Prometheus,
 }
 
 impl Format {
-    /// By the file name's extension.
+    /// By the file name's extension; what two formats share has one more before it, as in
+    /// `report.junit.xml`.
     pub fn from_path(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        match extension.as_str() {
-            "txt" | "text" => Some(Self::Text),
-            "json" => Some(Self::Json),
-            "jsonl" | "ndjson" => Some(Self::Jsonl),
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let mut parts = name.rsplit('.');
+        let (last, before) = (parts.next()?, parts.next()?);
+        match (before, last) {
+            ("sarif", "json") => Some(Self::Sarif),
+            ("defectdojo", "json") => Some(Self::Defectdojo),
+            ("junit", "xml") => Some(Self::Junit),
+            ("nmap", "xml") => Some(Self::Nmap),
+            (_, "txt" | "text") => Some(Self::Text),
+            (_, "json") => Some(Self::Json),
+            (_, "jsonl" | "ndjson") => Some(Self::Jsonl),
+            (_, "html" | "htm") => Some(Self::Html),
+            (_, "sarif") => Some(Self::Sarif),
+            (_, "csv") => Some(Self::Csv),
+            (_, "md" | "markdown") => Some(Self::Markdown),
+            (_, "prom") => Some(Self::Prometheus),
             _ => None,
         }
     }
@@ -64,7 +100,21 @@ impl Format {
             Self::Text => Box::new(text::Text::new(output, text)),
             Self::Json => Box::new(json::Json::new(output)),
             Self::Jsonl => Box::new(jsonl::Jsonl::new(output)),
+            Self::Html => Box::new(html::Html::new(output)),
+            Self::Sarif => Box::new(sarif::Sarif::new(output)),
+            Self::Csv => Box::new(csv::Csv::new(output)),
+            Self::Markdown => Box::new(markdown::Markdown::new(output)),
+            Self::Junit => Box::new(junit::Junit::new(output)),
+            Self::Nmap => Box::new(nmap::Nmap::new(output)),
+            Self::Defectdojo => Box::new(defectdojo::DefectDojo::new(output)),
+            Self::Prometheus => Box::new(prometheus::Prometheus::new(output)),
         }
+    }
+
+    /// Whether [`Reporter::finish`] looks at the endpoints of its report, or `endpoint` has told
+    /// the format all that it wants.
+    pub const fn needs_all_endpoints(self) -> bool {
+        !matches!(self, Self::Json | Self::Jsonl)
     }
 }
 
@@ -107,7 +157,7 @@ impl Reporters {
     ) -> Result<(), ReportError> {
         self.open(destination, |output| match format {
             Format::Json => Ok(Box::new(json::Ordered::new(output)?)),
-            Format::Jsonl | Format::Text => Ok(format.reporter(output, text)),
+            _ => Ok(format.reporter(output, text)),
         })
     }
 
@@ -224,6 +274,11 @@ mod tests {
         assert_eq!(format("out/report.JSON"), Some(Format::Json));
         assert_eq!(format("report.jsonl"), Some(Format::Jsonl));
         assert_eq!(format("report.txt"), Some(Format::Text));
+        assert_eq!(format("report.sarif.json"), Some(Format::Sarif));
+        assert_eq!(format("my.report.sarif"), Some(Format::Sarif));
+        assert_eq!(format("report.junit.xml"), Some(Format::Junit));
+        assert_eq!(format("docksweep.prom"), Some(Format::Prometheus));
+        assert_eq!(format("report.xml"), None, "two formats are XML");
         assert_eq!(format("report"), None);
         assert_eq!(format("report.pdf"), None);
     }

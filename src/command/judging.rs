@@ -74,8 +74,8 @@ impl Judging {
             reporters,
             write_error,
             summary: Summary::default(),
-            // Only the text needs all endpoints at once, and none of what they were judged by.
-            keeps: self.outputs.iter().any(|(_, format)| *format == Format::Text),
+            // None of the formats that need all endpoints at once need what they were judged by.
+            keeps: self.outputs.iter().any(|(_, format)| format.needs_all_endpoints()),
             kept: Vec::new(),
             fleet: Fleet::default(),
         })
@@ -125,7 +125,8 @@ impl Judged<'_> {
             fleet.judge().iter().map(v1::FleetFinding::from).collect();
         fleet_findings.iter().for_each(|found| summary.add_fleet(found));
         let (schema, tool) = (v1::Schema::V1, judging.tool());
-        let report = Report { schema, tool, scan, summary, fleet_findings, endpoints: kept };
+        let report =
+            Report { schema, tool, scan, summary, fleet_findings, changes: None, endpoints: kept };
         let written = reporters.finish(&report).err();
         if let Some(error) = write_error.or(written) {
             return Err(Failure::error(&error));

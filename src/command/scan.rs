@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
 use crate::command::advisories::{self, Known};
+use crate::command::announce::Announcing;
+use crate::command::remember::Memory;
 use crate::command::resume::{self, Described as KeptAs, Finished, Keeping};
 use crate::command::{Failure, chain, command_line, warn};
 use crate::config::{Config, ConfigError, Described};
@@ -33,6 +35,7 @@ pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Fa
     start_logging(args.verbose);
     let (args, stored) = resume::settle(args, arguments)?;
     let advisories = args.advisories.clone();
+    let (record, unattended) = (args.record.clone(), args.unattended.clone());
     let config = Config::new(args)?;
     let known = advisories::load(advisories.as_deref())?;
     if config.warnings
@@ -43,13 +46,16 @@ pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Fa
     if config.dry_run {
         return dry_run(config);
     }
+    let announcing = Announcing::new(&unattended)?;
+    let memory = Memory::open(&record)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
-    let result = runtime.block_on(scan(config, &known, stored, arguments));
+    let result = runtime.block_on(scan(config, &known, stored, arguments, memory, &announcing));
     // Probes that were left behind by a second Ctrl-C are not waited for.
     runtime.shutdown_background();
+    announcing.end(result.as_ref().map_or_else(|failure| failure.code, |code| *code));
     result
 }
 
@@ -58,6 +64,8 @@ async fn scan(
     known: &Known,
     stored: Option<Stored>,
     arguments: &[OsString],
+    mut memory: Memory,
+    announcing: &Announcing,
 ) -> Result<ExitCode, Failure> {
     let started_at = stored.as_ref().map_or_else(Timestamp::now, |it| it.header().started_at);
     if let Some(stored) = &stored
@@ -154,11 +162,15 @@ async fn scan(
     notes.extend(resumed_notes);
     notes.extend(kept.as_ref().and_then(resume::trouble_note));
     let left_over = outcome.left_over || reason.is_some();
-    let report = finished(tool, report, outcome, &targets, notes, reason);
+    let mut report = finished(tool, report, outcome, &targets, notes, reason);
+    let compared = memory.compare(&mut report);
     let written = reporters.finish(&report).err();
+    let kept_run = memory.keep(&report);
+    announcing.report(&report);
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
     }
+    compared.and(kept_run)?;
     let finished = if left_over { Finished::No } else { Finished::Yes };
     resume::end(kept, config.checkpoint.as_ref(), finished, config.warnings);
     Ok(exit_code(&report, config.fail_on))

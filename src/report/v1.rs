@@ -16,19 +16,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::finding::Severity;
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
+mod changes;
 mod ciphers;
 mod convert;
+mod finding;
 mod posture;
 mod references;
 mod summary;
 
+pub use changes::Changes;
 pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;
+pub use finding::{Finding, FleetFinding, Suppression, UndeterminedRule};
 pub use posture::{Containers, Posture, Setting};
 pub use references::References;
 pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
@@ -36,9 +38,6 @@ pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
 /// Text that is the program's own, or was read from a report. Every finding of a rule shares its
 /// words, so that memory grows with what is found and not with what is said about it.
 pub type Text = Cow<'static, str>;
-
-/// A key of the format that this version leaves null and a later one fills.
-pub type Reserved = Option<Value>;
 
 /// Everything that one scan found, and how completely it looked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +49,9 @@ pub struct Report {
     pub summary: Summary,
     /// What only shows across endpoints, such as a key used on several of them.
     pub fleet_findings: Vec<FleetFinding>,
+    /// What is different from the run before. Null where no history was kept, or there was none.
+    #[serde(default)]
+    pub changes: Option<Changes>,
     /// By address, then port.
     pub endpoints: Vec<Endpoint>,
 }
@@ -65,7 +67,7 @@ impl Report {
         // In place: a stable sort would hold half of them twice, and no two are of one port.
         endpoints.sort_unstable_by_key(|endpoint| (endpoint.address, endpoint.port));
         let summary = Summary::of(&fleet_findings, &endpoints);
-        Self { schema: Schema::V1, tool, scan, summary, fleet_findings, endpoints }
+        Self { schema: Schema::V1, tool, scan, summary, fleet_findings, changes: None, endpoints }
     }
 }
 
@@ -559,43 +561,6 @@ pub enum CheckStatus {
     Fail,
     Unknown,
     NotApplicable,
-}
-
-/// A rule that is broken, with the evidence and the change that mends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Finding {
-    /// Stable over runs.
-    pub id: String,
-    pub rule: Text,
-    pub severity: Severity,
-    /// What in the endpoint it is about, where there can be several.
-    pub subject: Option<String>,
-    pub title: Text,
-    pub evidence: String,
-    pub remediation: Text,
-    pub references: References,
-    /// Null: not suppressed.
-    pub suppressed: Reserved,
-}
-
-impl Finding {
-    pub fn is_suppressed(&self) -> bool {
-        self.suppressed.is_some()
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FleetFinding {
-    #[serde(flatten)]
-    pub finding: Finding,
-    /// Ids of the endpoints that it is about.
-    pub endpoints: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct UndeterminedRule {
-    pub rule: Text,
-    pub reason: String,
 }
 
 /// By the worst finding: critical F, high D, medium C, low B, info or none A.

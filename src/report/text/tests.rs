@@ -84,7 +84,11 @@ fn suppressed_findings_are_counted_and_not_shown() {
     let mut report = sample::report();
     for endpoint in &mut report.endpoints {
         for finding in &mut endpoint.findings {
-            finding.suppressed = Some(serde_json::json!({"reason": "accepted"}));
+            finding.suppressed = Some(v1::Suppression {
+                reason: "accepted".to_owned(),
+                expires: jiff::civil::date(2027, 1, 31),
+                source: "docksweep.toml:3".to_owned(),
+            });
         }
     }
     let text = render(&report, options());

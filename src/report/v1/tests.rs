@@ -86,7 +86,7 @@ fn readers_ignore_keys_they_do_not_know_and_refuse_other_formats() {
 #[test]
 fn keys_are_those_of_the_contract_in_its_order() {
     let report = sample::report();
-    assert_keys(&report, "schema tool scan summary fleet_findings endpoints");
+    assert_keys(&report, "schema tool scan summary fleet_findings changes endpoints");
     assert_keys(&report.tool, "name version rules_version data_date");
     assert_keys(
         &report.scan,
