@@ -88,7 +88,6 @@ pub fn service(service: &Service<'_>) -> String {
     format!(
         "[Unit]
 Description=Sweep for Docker daemons that a stranger could take over
-Documentation=man:docksweep(1)
 Wants=network-online.target
 After=network-online.target
 
@@ -138,6 +137,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 PrivateIPC=yes
+PrivateMounts=yes
 RemoveIPC=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
