@@ -9,6 +9,8 @@ use thiserror::Error;
 
 /// A process id and a line break have room in it.
 const LONGEST: usize = 16;
+/// How often a file is locked that somebody removes meanwhile.
+const TRIES: u32 = 8;
 
 /// A lock that was taken. The kernel frees it when the process ends, however that happens; so a
 /// file that is left over locks nobody out. The file itself stays, since a run that removed it
@@ -29,6 +31,8 @@ pub enum LockError {
     NoFile(PathBuf),
     #[error("{}: it holds something, so it is no lock", .0.display())]
     Foreign(PathBuf),
+    #[error("{}: it is removed again and again", .0.display())]
+    Removed(PathBuf),
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -41,7 +45,7 @@ impl LockError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Held { .. } => None,
+            Self::Held { .. } | Self::Removed(_) => None,
             Self::Link(_) | Self::NoFile(_) | Self::Foreign(_) => {
                 Some("--lock names a file of its own, which is made if it is not there")
             }
@@ -57,7 +61,7 @@ impl RunLock {
     /// Another process holds it, or it cannot be a lock.
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { path: path.to_owned(), source };
-        loop {
+        for _ in 0..TRIES {
             let mut file = open(path)?;
             let locked = file.metadata().map_err(failed)?;
             match file.try_lock() {
@@ -80,6 +84,7 @@ impl RunLock {
             let _ = sign(&mut file);
             return Ok(Self { _file: file });
         }
+        Err(LockError::Removed(path.to_owned()))
     }
 }
 

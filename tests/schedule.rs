@@ -152,7 +152,7 @@ fn systemd_reads_the_words_as_they_were_typed() {
         "$X",
     ];
     for label in labels {
-        let scan = ["scan", "10.0.0.0/16", &format!("--vantage={label}"), "--user-agent", "a;b c"];
+        let scan = ["scan", "10.0.0.0/16", "--vantage", label, "--user-agent", "a;b c"];
         let folder = units(&["--program", "/usr/bin/true"], &scan);
         let mut expected = vec!["/usr/bin/true".to_owned()];
         expected.extend(scan.iter().map(|word| (*word).to_owned()));
@@ -289,11 +289,11 @@ fn what_the_sandbox_keeps_from_the_service_is_said() {
     let output = schedule(&["systemd", "--program", "/root/.cargo/bin/docksweep"], &scan);
     assert_eq!(output.status.code(), Some(0));
     let text = stderr(&output);
-    for part in ["sees nothing of /root", "/srv/reports is written to", "take @FILE"] {
+    for part in ["sees nothing of /root", "/srv/reports: the service's user", "take @FILE"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let units = String::from_utf8(output.stdout).unwrap();
-    assert!(units.contains("ReadWritePaths=/srv/reports\n"), "{units}");
+    assert!(units.contains("ReadWritePaths=-/srv/reports\n"), "{units}");
     assert!(units.starts_with("# /etc/systemd/system/docksweep.service\n[Unit]\n"), "{units}");
     assert!(units.contains("\n# /etc/systemd/system/docksweep.timer\n[Unit]\n"), "{units}");
 }

@@ -10,7 +10,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command, Every, ScanArgs, ScheduleArgs, Scheduler};
 use crate::command::announce::Announcing;
 use crate::command::{Failure, usage, warn};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit_code::ExitCode;
 use crate::report::Destination;
 use crate::schedule::systemd::{self, Priority, Service, User};
@@ -86,15 +86,15 @@ impl Paths {
             paths.iter().map(|path| (flag, path.clone())).collect()
         };
         let one = |flag, path: &Option<PathBuf>| many(flag, path.as_slice());
-        let outputs: Vec<PathBuf> =
-            crate::config::outputs(&args.outputs, args.format, crate::config::Stdout::Nothing)
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|(destination, _)| match destination {
-                    Destination::File(path) => Some(path),
-                    Destination::Stdout => None,
-                })
-                .collect();
+        let outputs = config::outputs(&args.outputs, args.format, config::Stdout::Nothing);
+        let outputs: Vec<PathBuf> = outputs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(destination, _)| match destination {
+                Destination::File(path) => Some(path),
+                Destination::Stdout => None,
+            })
+            .collect();
         Self {
             read: [
                 many("-i", &args.inputs),
@@ -219,51 +219,58 @@ struct Handed {
 }
 
 /// Flags whose file only root should be able to read.
-const SECRET_FILES: [&str; 3] = ["--tlskey", "--tlscert", "--tlscacert"];
+const SECRET_FILES: [&str; 3] = ["--tlscacert", "--tlscert", "--tlskey"];
+/// Flags whose value may be `@FILE` of that kind.
 const SECRET_ADDRESSES: [&str; 2] = ["--notify", "--heartbeat"];
 
 fn handed(scan: &[String]) -> Result<Handed, Failure> {
     let mut handed = Handed { words: Vec::new(), credentials: Vec::new() };
-    let mut flag: Option<String> = None;
-    let mut are_flags = true;
-    for word in scan {
-        are_flags &= word != "--";
-        let (before, value) = match (flag.take(), word.split_once('=')) {
-            (Some(flag), _) => (Some((flag, String::new())), word.as_str()),
-            (None, Some((flag, value))) if are_flags => {
-                (Some((flag.to_owned(), format!("{flag}="))), value)
-            }
-            _ => (None, word.as_str()),
+    let mut rest = scan.iter();
+    while let Some(word) = rest.next() {
+        let (flag, joined) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (word.as_str(), None),
         };
-        let secret = before.and_then(|(flag, before)| {
-            let is_file = SECRET_FILES.contains(&flag.as_str());
-            let is_address = SECRET_ADDRESSES.contains(&flag.as_str());
-            let file = value.strip_prefix('@').filter(|_| is_address);
-            file.map(|path| (flag.clone(), format!("{before}@"), path))
-                .or_else(|| is_file.then_some((flag, before, value)))
-        });
-        match secret {
-            Some((flag, before, path)) => {
-                let name =
-                    format!("{}-{}", flag.trim_start_matches('-'), handed.credentials.len() + 1);
-                if path.contains(':') {
-                    return Err(Failure::usage(format!(
-                        "{flag}: a credential's path has no colon"
-                    )));
-                }
-                handed
-                    .credentials
-                    .push(Credential { name: name.clone(), path: whole(Path::new(path)) });
-                handed.words.push(Word::Credential { before, name });
+        if !SECRET_FILES.contains(&flag) && !SECRET_ADDRESSES.contains(&flag) {
+            handed.words.push(Word::Plain(word.clone()));
+            if word == "--" {
+                break;
             }
-            None => {
-                let is_secret = SECRET_FILES.iter().chain(&SECRET_ADDRESSES).any(|it| it == word);
-                flag = (are_flags && is_secret).then(|| word.clone());
+            continue;
+        }
+        match (joined, joined.is_none().then(|| rest.next()).flatten()) {
+            (Some(value), _) => handed.add(flag, &format!("{flag}="), value)?,
+            (None, Some(value)) => {
                 handed.words.push(Word::Plain(word.clone()));
+                handed.add(flag, "", value)?;
             }
+            (None, None) => handed.words.push(Word::Plain(word.clone())),
         }
     }
+    handed.words.extend(rest.cloned().map(Word::Plain));
     Ok(handed)
+}
+
+impl Handed {
+    /// Adds the flag's value, behind what stands before it in its word.
+    fn add(&mut self, flag: &str, before: &str, value: &str) -> Result<(), Failure> {
+        let (mark, path) = match value.strip_prefix('@') {
+            Some(path) if SECRET_ADDRESSES.contains(&flag) => ("@", path),
+            _ if SECRET_FILES.contains(&flag) => ("", value),
+            _ => {
+                self.words.push(Word::Plain(format!("{before}{value}")));
+                return Ok(());
+            }
+        };
+        if path.is_empty() {
+            return Err(Failure::usage(format!("{flag} names no file")));
+        }
+        let number = self.credentials.len() + 1;
+        let name = format!("{}-{number}", flag.trim_start_matches('-'));
+        self.credentials.push(Credential { name: name.clone(), path: whole(Path::new(path)) });
+        self.words.push(Word::Credential { before: format!("{before}{mark}"), name });
+        Ok(())
+    }
 }
 
 fn whole(path: &Path) -> PathBuf {
@@ -298,12 +305,16 @@ fn warn_of(program: &Path, paths: &Paths, writable: &[PathBuf], user: User<'_>) 
         }
     }
     for directory in writable {
-        let who = match user {
-            User::Dynamic => "the service's user is not allowed to, as a rule: --user",
-            User::Named(name) => name,
-        };
         let directory = directory.display();
-        warn(&format!("{directory} is written to, for which the directory must allow it: {who}"));
+        match user {
+            User::Dynamic => warn(&format!(
+                "{directory}: the service's user exists only while it runs, and may hardly write \
+                 there: --user takes one who may"
+            )),
+            User::Named(name) => {
+                warn(&format!("{directory}: {name} must be allowed to write there"))
+            }
+        }
     }
 }
 

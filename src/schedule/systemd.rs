@@ -64,7 +64,7 @@ pub fn can_hold(text: &str) -> bool {
 /// The service's unit file.
 pub fn service(service: &Service<'_>) -> String {
     let Service { job, user, priority, credentials, writable, .. } = service;
-    let program = quoted(&job.program.to_string_lossy());
+    let program = quoted_path(&job.program.to_string_lossy());
     let words = job.words.iter().map(|word| match word {
         Word::Plain(text) => quoted(text),
         Word::Credential { before, name } => format!("\"{}%d/{name}\"", escaped(before)),
@@ -80,7 +80,9 @@ pub fn service(service: &Service<'_>) -> String {
         own.push_str(&format!("LoadCredential={name}:{}\n", specifiers(&path.to_string_lossy())));
     }
     for directory in *writable {
-        own.push_str(&format!("ReadWritePaths={}\n", quoted(&directory.to_string_lossy())));
+        // Where it is not there, the run says so better than systemd would.
+        let path = format!("-{}", directory.display());
+        own.push_str(&format!("ReadWritePaths={}\n", quoted_path(&path)));
     }
     if *priority == Priority::Low {
         own.push_str("Nice=10\nCPUSchedulingPolicy=batch\nIOSchedulingClass=idle\n");
@@ -173,13 +175,20 @@ WantedBy=timers.target
     )
 }
 
-/// As one word of `ExecStart=`.
+/// As an argument in `ExecStart=`.
 fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("\"{}\"", escaped(text))
+    if is_plain(text) { text.to_owned() } else { format!("\"{}\"", escaped(text)) }
+}
+
+/// Where systemd knows no variables.
+fn quoted_path(text: &str) -> String {
+    let escaped = || specifiers(&text.replace('\\', r"\\").replace('"', "\\\""));
+    if is_plain(text) { text.to_owned() } else { format!("\"{}\"", escaped()) }
+}
+
+fn is_plain(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@".contains(c);
+    !text.is_empty() && text.chars().all(plain)
 }
 
 /// For between double quotes: there are escapes, specifiers and variables.
