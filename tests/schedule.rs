@@ -54,7 +54,7 @@ fn systemd_finds_nothing_to_say_against_the_units() {
         return;
     }
     for every in ["hourly", "daily", "weekly", "monthly"] {
-        for user in [&[][..], &["--user", "nobody"]] {
+        for user in [&[][..], &["--user", "daemon"]] {
             let name = format!("{every}-sweep");
             let folder = units(&[&["--every", every, "--name", &name], user].concat(), &SCAN);
             let verify = Command::new(ANALYZE)

@@ -62,6 +62,17 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("it never came to this: {what}");
 }
 
+/// A signal before that would simply kill it.
+fn until_it_listens_for_signals(child: &Child) {
+    let path = format!("/proc/{}/status", child.id());
+    let caught = |status: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & 1 << (rustix::process::Signal::TERM.as_raw() - 1) != 0)
+    };
+    until("it listens for SIGTERM", || std::fs::read_to_string(&path).is_ok_and(|it| caught(&it)));
+}
+
 struct Hooks {
     server: Child,
     scheme: &'static str,
@@ -324,7 +335,7 @@ async fn a_heartbeat_says_how_the_run_ended_however_that_was() {
     let (code, line) = of(&["scan", "127.80.0.1", "--lock", held]);
     assert_eq!(code, 12);
     assert!(line.contains("another run holds the lock"), "{line}");
-    std::thread::sleep(Duration::from_millis(700));
+    until_it_listens_for_signals(&child);
     terminate(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(11), "{}", stderr(&output));
@@ -428,6 +439,7 @@ fn a_nice_run_has_a_low_priority_in_all_its_threads() {
         let priorities = priorities();
         priorities.len() > 2 && priorities.iter().all(|priority| *priority == expected)
     });
+    until_it_listens_for_signals(&child);
     terminate(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(11), "{}", stderr(&output));

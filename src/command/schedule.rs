@@ -20,6 +20,9 @@ pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     let when = when(args)?;
     let scan = parsed(&args.scan)?;
     let paths = Paths::of(&scan);
+    if args.print == Scheduler::Systemd {
+        paths.are_readable_from_elsewhere()?;
+    }
     let program = program(args.program.as_deref())?;
     // What the scan would refuse every night is refused now.
     Announcing::new(&scan.unattended)?;
@@ -114,6 +117,18 @@ impl Paths {
             .concat(),
         }
     }
+
+    /// The service runs in a directory of its own.
+    fn are_readable_from_elsewhere(&self) -> Result<(), Failure> {
+        if let Some((flag, path)) = self.read.iter().find(|(_, path)| path.is_relative()) {
+            return Err(Failure::usage(format!(
+                "{flag} {}: the service runs elsewhere, so the path must be whole",
+                path.display()
+            ))
+            .hint(format!("it begins with /, as in {flag} {}", whole(path).display())));
+        }
+        Ok(())
+    }
 }
 
 /// Where the program will be, as a whole path.
@@ -178,13 +193,6 @@ fn units(
     if let Some(word) = args.scan.iter().find(|word| !systemd::can_hold(word)) {
         let word = word.escape_debug();
         return Err(Failure::usage(format!("a unit has no place for the characters in '{word}'")));
-    }
-    if let Some((flag, path)) = paths.read.iter().find(|(_, path)| path.is_relative()) {
-        return Err(Failure::usage(format!(
-            "{flag} {}: the service runs elsewhere, so the path must be whole",
-            path.display()
-        ))
-        .hint(format!("it begins with /, as in {flag} {}", whole(path).display())));
     }
     let Handed { words, credentials } = handed(&args.scan)?;
     let writable = writable(paths);

@@ -32,15 +32,13 @@ fn finding(news: &News<'_>) -> Value {
     let finding = news.finding;
     let severity = finding.severity.name().to_ascii_uppercase();
     let head = format!("*{severity}*  {}\n`{}`", escaped(&finding.title), escaped(&news.place()));
-    let mut section = json!({
+    // Slack refuses a message with an empty text in it.
+    let evidence = if finding.evidence.is_empty() { "-" } else { &finding.evidence };
+    json!({
         "type": "section",
         "text": { "type": "mrkdwn", "text": head, "verbatim": true },
-    });
-    // Slack refuses a message with an empty text in it.
-    if !finding.evidence.is_empty() {
-        section["fields"] = json!([plain(&shown(&finding.evidence, EVIDENCE))]);
-    }
-    section
+        "fields": [plain(&shown(evidence, EVIDENCE))],
+    })
 }
 
 fn plain(text: &str) -> Value {

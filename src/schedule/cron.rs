@@ -66,6 +66,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
@@ -110,7 +111,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let program = folder.path().join("it's 100% a program");
             std::fs::write(&program, "#!/bin/sh\nprintf '%s\\0' \"$@\"\n").unwrap();
-            std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+            std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
             let line = line_of(&program, &words, When::Daily(AT)).unwrap();
             let output = Command::new("/bin/sh").arg("-c").arg(as_cron_reads_it(&line)).output();
             let output = output.unwrap();

@@ -10,10 +10,12 @@ import json
 import os
 import ssl
 import sys
+import threading
 import time
 
 tls, watched = sys.argv[1:3]
 asked = collections.Counter()
+printing = threading.Lock()
 
 
 class Hooks(http.server.BaseHTTPRequestHandler):
@@ -26,7 +28,8 @@ class Hooks(http.server.BaseHTTPRequestHandler):
         asked[behaviour] += 1
         record = {"path": self.path, "body": body, "type": self.headers.get("Content-Type"),
                   "agent": self.headers.get("User-Agent"), "report": os.path.exists(watched)}
-        print(json.dumps(record), flush=True)
+        with printing:
+            print(json.dumps(record), flush=True)
         getattr(self, behaviour, self.ok)(asked[behaviour])
 
     do_GET = do_POST
