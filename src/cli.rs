@@ -297,7 +297,8 @@ pub struct ScanArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Run")]
     pub progress: When,
 
-    /// No progress, no warnings, no report on stdout unless --format asks for one
+    /// No progress, no report on stdout unless --format asks for one, and no warnings but of posts
+    /// that failed
     #[arg(short, long, help_heading = "Run")]
     pub quiet: bool,
 

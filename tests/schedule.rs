@@ -251,6 +251,8 @@ fn what_would_fail_every_night_is_refused_now() {
         (&["systemd"], &["scan", "-i", "Cargo.toml"], "must be whole"),
         (&["systemd"], &["scan", "10.0.0.1", "--dry-run"], "dry run"),
         (&["systemd"], &["scan", "--resume", "here"], "--resume"),
+        (&["cron"], &["scan", "10.0.0.1", "--credentials", "env"], "DOCKER_CERT_PATH"),
+        (&["systemd"], &["scan", "10.0.0.1", "--context", "lab"], "context"),
         (&["systemd"], &["scan", "10.0.0.1", "--notify", "ftp://x/"], "--notify"),
         (&["systemd"], &["scan", "10.0.0.1", "--vantage", "a\nb"], "no place"),
         (&["cron"], &["scan", "10.0.0.1", "--vantage", "a\nb"], "no place"),

@@ -22,6 +22,10 @@ pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     let paths = Paths::of(&scan);
     if args.print == Scheduler::Systemd {
         paths.are_readable_from_elsewhere()?;
+        if scan.context.is_some() {
+            return Err(Failure::usage("the service sees no context of Docker's command line")
+                .hint("--tlscacert, --tlscert and --tlskey name the files"));
+        }
     }
     let program = program(args.program.as_deref())?;
     // What the scan would refuse every night is refused now.
@@ -70,6 +74,10 @@ fn parsed(words: &[String]) -> Result<ScanArgs, Failure> {
     }
     if args.dry_run {
         return Err(Failure::usage("a dry run is nothing to schedule"));
+    }
+    if args.credentials.is_some() {
+        return Err(Failure::usage("a scheduled scan has not this shell's DOCKER_CERT_PATH")
+            .hint("--tlscacert, --tlscert and --tlskey name the files"));
     }
     if args.resume.is_some() {
         return Err(Failure::usage("--resume goes on with one scan, and a schedule begins many"));
