@@ -158,6 +158,13 @@ fn advice(args: &ScanArgs, scheduler: Scheduler) -> Vec<String> {
     if is_cron && !args.quiet {
         advice.push("cron mails what a run prints: -q keeps it to what matters".to_owned());
     }
+    if args.checkpoint.is_some() {
+        advice.push(
+            "a scan that is cut short leaves its checkpoint, and no run begins until it is gone on \
+             with or removed"
+                .to_owned(),
+        );
+    }
     let addresses = args.unattended.notify.iter().chain(&args.unattended.heartbeat);
     if addresses.clone().any(|address| !address.starts_with('@')) {
         advice.push(
