@@ -145,7 +145,7 @@ fn of_error(error: ureq::Error, time: Duration) -> Outcome {
             Outcome::Final(format!("its answer's head is over {LARGEST_HEAD} bytes"))
         }
         ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
-            Outcome::Final("its answer is no HTTP".to_owned())
+            Outcome::Final("its answer cannot be read as HTTP".to_owned())
         }
         _ => Outcome::Final("the request failed".to_owned()),
     }
