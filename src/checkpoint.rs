@@ -161,6 +161,9 @@ pub fn check_free(path: &Path) -> Result<(), CheckpointError> {
         return Err(CheckpointError::io(path, io::ErrorKind::IsADirectory.into()));
     }
     match state_file::read(path) {
+        Ok(_) if journal::is_held(&endpoints_of(path)) => {
+            return Err(CheckpointError::Locked(path.to_owned()));
+        }
         Ok(_) => return Err(CheckpointError::Unfinished(path.to_owned())),
         Err(CheckpointError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),

@@ -20,7 +20,7 @@ mod unattended;
 pub use history::{DiffArgs, HistoryArgs, RecordArgs};
 pub use settings::{CompletionsArgs, ConfigArgs, ExplainArgs, ManArgs};
 pub use suppress::SuppressArgs;
-pub use unattended::{NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
+pub use unattended::{Every, NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
 
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
@@ -50,7 +50,8 @@ pub enum Command {
     Rules(RulesArgs),
     /// Explain a rule or a finding: why it matters, how it was found, what to do.
     Explain(ExplainArgs),
-    /// Print a timer or a crontab line for a scan.
+    /// Print a systemd timer or a crontab line for a scan.
+    #[command(after_help = unattended::SCHEDULE_EXAMPLES)]
     Schedule(ScheduleArgs),
     /// Show the configuration.
     Config(ConfigArgs),
@@ -113,9 +114,9 @@ pub struct ScanArgs {
     #[arg(long, value_enum, value_name = "ENGINE", default_value = "auto", help_heading = "Sweep")]
     pub engine: Engine,
 
-    /// Probes a second, or max
-    #[arg(long, value_name = "PPS|max", default_value = "10000", help_heading = "Sweep")]
-    pub rate: String,
+    /// Probes a second, or max [default: 10000, or 1000 with --nice]
+    #[arg(long, value_name = "PPS|max", help_heading = "Sweep")]
+    pub rate: Option<String>,
 
     /// Probes a second to any one /24 (IPv6: /64), or max; loopback has no limit [default: a
     /// twentieth of --rate, and 256 at least]
@@ -296,7 +297,8 @@ pub struct ScanArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Run")]
     pub progress: When,
 
-    /// No progress, no warnings, no report on stdout unless --format asks for one
+    /// No progress, no report on stdout unless --format asks for one, and no warnings but of posts
+    /// that failed
     #[arg(short, long, help_heading = "Run")]
     pub quiet: bool,
 

@@ -57,10 +57,10 @@ fn run(cli: Cli, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     }
 }
 
-/// As it was typed, for the report.
+/// As it was typed, for the report, but for what is secret.
 fn command_line() -> String {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.collect::<Vec<_>>().join(" ")
+    announce::without_addresses(words).join(" ")
 }
 
 /// Help and version are answers; anything else is one line, where clap would write a paragraph.

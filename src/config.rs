@@ -138,6 +138,11 @@ impl ConfigError {
 const CONCURRENCY: usize = 16_384;
 /// Endpoints probed at once.
 const PARALLEL_ENDPOINTS: usize = 512;
+/// Probes a second, where nothing else is asked for.
+const RATE: &str = "10000";
+/// Both of them with `--nice`.
+const NICE_RATE: &str = "1000";
+const NICE_PARALLEL_ENDPOINTS: usize = 64;
 /// Descriptors for the program itself: standard streams, reports, the runtime's own.
 const OTHER_DESCRIPTORS: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -161,7 +166,9 @@ impl Config {
         let outputs = outputs(&args.outputs, args.format, stdout)?;
         let user_agent = user_agent(args.user_agent)?;
         let subnet_rate = args.subnet_rate.map(|text| rate("--subnet-rate", &text)).transpose()?;
-        let rate = rate("--rate", &args.rate)?;
+        let nice = args.unattended.nice;
+        let usual = if nice { NICE_RATE } else { RATE };
+        let rate = rate("--rate", args.rate.as_deref().unwrap_or(usual))?;
         let described = Described {
             targets: described(&args.targets, &args.inputs),
             excluded: described(&args.excludes, &args.exclude_files),
@@ -172,12 +179,13 @@ impl Config {
             return Err(ConfigError::Concurrency);
         }
         let descriptors = limits::raise_open_files();
+        let most = if nice { NICE_PARALLEL_ENDPOINTS } else { PARALLEL_ENDPOINTS };
         let parallel_endpoints = match descriptors {
             Some(limit) => {
                 let share = usize::try_from(limit / 4).unwrap_or(usize::MAX) / CONNECTIONS_AT_ONCE;
-                PARALLEL_ENDPOINTS.min(share).max(1)
+                most.min(share).max(1)
             }
-            None => PARALLEL_ENDPOINTS,
+            None => most,
         };
         let on_terminal = std::io::stderr().is_terminal();
         Ok(Self {

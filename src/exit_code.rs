@@ -7,7 +7,8 @@ use std::process::ExitCode as ProcessExitCode;
 pub enum ExitCode {
     /// Done; nothing at or above `--fail-on`.
     Done = 0,
-    /// The run failed: a report could not be written, or the system refused something vital.
+    /// The run failed: a report could not be written, or the system refused something vital. Not
+    /// where only a post of `--notify` or `--heartbeat` failed.
     Failed = 1,
     /// Bad flags or targets; no packet was sent.
     Usage = 2,
@@ -18,10 +19,26 @@ pub enum ExitCode {
     /// Cut short by a signal or `--max-duration`, or shards are missing from a merge; the report is
     /// partial. Beats 10.
     CutShort = 11,
-    /// Another run holds the lock.
+    /// Another run holds the lock, of `--lock` or of a checkpoint; no packet was sent.
     Locked = 12,
     /// A second Ctrl-C; no report.
     Interrupted = 130,
+}
+
+impl ExitCode {
+    /// In a few words, for others than scripts.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "refused its command line",
+            Self::NothingToScan => "had nothing to scan",
+            Self::FindingsAtThreshold => "done, with a finding at or above --fail-on",
+            Self::CutShort => "cut short",
+            Self::Locked => "not started, as another run holds the lock",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 impl From<ExitCode> for ProcessExitCode {

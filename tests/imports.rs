@@ -62,6 +62,10 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["tokio", "TcpStream", "Timestamp::now", "Instant"],
     ),
     ("exit_code", &[], PURE),
+    ("notify", &["notify", "finding", "report", "sanitize"], PURE),
+    ("schedule", &["schedule"], PURE),
+    ("lock", &[], &["tokio", "TcpStream", "UdpSocket"]),
+    ("webhook", &["webhook", "sanitize"], &["tokio", "std::fs"]),
 ];
 
 /// No network, no clock, no files.

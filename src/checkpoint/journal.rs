@@ -149,6 +149,12 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
+/// Whether another run has it, at this moment.
+pub(super) fn is_held(path: &Path) -> bool {
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(path).is_ok_and(held)
+}
+
 /// Whether there is a file with more than the line that names the scan, which a run leaves that
 /// was killed before its first checkpoint was whole.
 pub(super) fn holds_endpoints(path: &Path) -> bool {

@@ -43,18 +43,21 @@ pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Fa
     {
         credentials.warnings().iter().for_each(|warning| warn(warning));
     }
+    let announcing = Announcing::new(&unattended)?;
     if config.dry_run {
         return dry_run(config);
     }
-    let announcing = Announcing::new(&unattended)?;
-    let memory = Memory::open(&record)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
-    let result = runtime.block_on(scan(config, &known, stored, arguments, memory, &announcing));
-    // Probes that were left behind by a second Ctrl-C are not waited for.
-    runtime.shutdown_background();
+    let result = announcing.begin().and_then(|_lock| {
+        let memory = Memory::open(&record)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
+        let result = runtime.block_on(scan(config, &known, stored, arguments, memory, &announcing));
+        // Probes that were left behind by a second Ctrl-C are not waited for.
+        runtime.shutdown_background();
+        result
+    });
     announcing.end(result.as_ref().map_or_else(|failure| failure.code, |code| *code));
     result
 }
@@ -166,7 +169,7 @@ async fn scan(
     let compared = memory.compare(&mut report);
     let written = reporters.finish(&report).err();
     let kept_run = memory.keep(&report);
-    announcing.report(&report);
+    announcing.report(&report, None);
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
     }
