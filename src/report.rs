@@ -14,10 +14,12 @@ pub mod markdown;
 pub mod nmap;
 pub mod output;
 pub mod prometheus;
+mod rule;
 pub mod sarif;
 pub mod stored;
 pub mod text;
 pub mod v1;
+mod xml;
 
 #[cfg(test)]
 mod sample;
