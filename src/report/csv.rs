@@ -122,9 +122,7 @@ impl Sheet {
 
     /// The rows so far, which are then forgotten.
     fn take(&mut self) -> io::Result<Vec<u8>> {
-        std::mem::replace(&mut self.rows, writer())
-            .into_inner()
-            .map_err(|error| error.into_error())
+        std::mem::replace(&mut self.rows, writer()).into_inner().map_err(|error| error.into_error())
     }
 
     fn endpoint(&mut self, endpoint: &v1::Endpoint) -> io::Result<()> {

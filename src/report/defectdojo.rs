@@ -119,11 +119,7 @@ impl Finding {
     }
 }
 
-fn description(
-    finding: &v1::Finding,
-    places: &[&str],
-    endpoint: Option<&v1::Endpoint>,
-) -> String {
+fn description(finding: &v1::Finding, places: &[&str], endpoint: Option<&v1::Endpoint>) -> String {
     let places: Vec<String> = places.iter().map(|place| code(place)).collect();
     let mut parts = vec![format!("On {}: {}", places.join(", "), code(&finding.evidence))];
     parts.extend(finding.subject.as_deref().map(|subject| format!("About {}", code(subject))));

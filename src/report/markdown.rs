@@ -54,7 +54,10 @@ fn write(page: &mut String, report: &v1::Report, minimum: Severity) -> Written {
         match &finding.suppressed {
             Some(suppression) => accepted.push((finding, ids, suppression)),
             None if finding.severity >= minimum => {
-                groups.entry((Reverse(finding.severity), &*finding.rule)).or_default().add(finding, ids);
+                groups
+                    .entry((Reverse(finding.severity), &*finding.rule))
+                    .or_default()
+                    .add(finding, ids);
             }
             None => {}
         }
@@ -150,7 +153,12 @@ impl<'a> Group<'a> {
     fn write(&self, page: &mut String) -> Written {
         let Some((first, _)) = self.cases.first() else { return Ok(()) };
         let severity = first.severity.name().to_uppercase();
-        writeln!(page, "\n### {severity}: {}\n\nRule {}\n", prose(&first.title), code(&first.rule))?;
+        writeln!(
+            page,
+            "\n### {severity}: {}\n\nRule {}\n",
+            prose(&first.title),
+            code(&first.rule)
+        )?;
         for (finding, ids) in self.cases.iter().take(CASES) {
             write!(page, "- {}: {}", places(ids), code(&finding.evidence))?;
             match &finding.subject {

@@ -6,11 +6,9 @@ use crate::rules::fleet::FLEET;
 /// A rule's own words.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleText {
-    pub title: &'static str,
     pub why: &'static str,
     pub detection: &'static str,
     pub remediation: &'static str,
-    pub references: &'static [&'static str],
 }
 
 impl RuleText {
@@ -19,11 +17,9 @@ impl RuleText {
         macro_rules! text {
             ($rules:expr) => {
                 $rules.iter().find(|rule| rule.name == name).map(|rule| Self {
-                    title: rule.title,
                     why: rule.why,
                     detection: rule.detection,
                     remediation: rule.remediation,
-                    references: rule.references,
                 })
             };
         }

@@ -39,12 +39,7 @@ impl<'a> Xml<'a> {
     }
 
     /// An element with text and nothing else in it.
-    pub fn text(
-        &mut self,
-        name: &str,
-        attributes: &[(&str, &str)],
-        text: &str,
-    ) -> io::Result<()> {
+    pub fn text(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) -> io::Result<()> {
         self.start(name, attributes)?;
         self.0.write_event(Event::Text(BytesText::new(&sanitize::lines(text, LINE))))?;
         self.end(name)

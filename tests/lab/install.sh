@@ -11,7 +11,7 @@ declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
   [sshd]=openssh-server [openssl]=openssl [stunnel]=stunnel4 [python3]=python3 [java]=default-jdk-headless
   [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap
-  [xmllint]=libxml2-utils [ndiff]=ndiff [nmap]=nmap [promtool]=prometheus
+  [xmllint]=libxml2-utils [ndiff]=ndiff [nmap]=nmap [promtool]=prometheus [cmark-gfm]=cmark-gfm
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
   podman-restart.service podman-auto-update.service podman-auto-update.timer
