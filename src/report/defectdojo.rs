@@ -230,7 +230,7 @@ mod tests {
     fn its_parser_takes_every_finding() {
         let import = written(&with_advisory_and_suppression());
         let findings = import["findings"].as_array().unwrap();
-        assert_eq!(findings.len(), 12);
+        assert_eq!(findings.len(), 11);
         let allowed = BTreeSet::from(ALLOWED);
         for finding in findings {
             for (key, value) in finding.as_object().unwrap() {

@@ -332,8 +332,9 @@ mod tests {
             source: "docksweep.toml:3".into(),
         };
         report.endpoints[0].findings[0].suppressed = Some(suppression);
-        report.endpoints[3].judged_at = "2026-12-15T00:00:00Z".parse().unwrap();
-        assert!(report.endpoints[3].tls.is_some());
+        let mut endpoints = report.endpoints.iter_mut();
+        let with_certificate = endpoints.find(|it| it.id == "tcp/10.0.0.6:2376").unwrap();
+        with_certificate.judged_at = "2026-12-15T00:00:00Z".parse().unwrap();
         let text = written(&report);
         for line in [
             r#"docksweep_findings_suppressed{vantage="office",severity="critical"} 1"#,

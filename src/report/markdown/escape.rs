@@ -24,8 +24,9 @@ pub fn code(text: &str) -> String {
     // Empty code is no code, but two backticks.
     let text = if text.is_empty() { " ".into() } else { text };
     let fence = "`".repeat(longest_run(&text) + 1);
-    let touches = text.starts_with('`') || text.ends_with('`');
-    let pad = if touches || (text.starts_with(' ') && text.ends_with(' ')) { " " } else { "" };
+    let ends_in = |c| text.starts_with(c) || text.ends_with(c);
+    // A space at each end is taken off again, unless there is nothing else.
+    let pad = if ends_in('`') || (ends_in(' ') && !text.trim().is_empty()) { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
 

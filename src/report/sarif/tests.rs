@@ -14,7 +14,10 @@ fn written(report: &v1::Report) -> Value {
 /// By the standard's own schema.
 fn assert_valid(value: &Value) {
     let schema = include_str!("../../../testdata/sarif/sarif-schema-2.1.0.json");
-    let schema: Value = serde_json::from_str(schema).unwrap();
+    let mut schema: Value = serde_json::from_str(schema).unwrap();
+    // It has a stray bracket, which strict readers refuse, and nothing here has a language.
+    let language = &mut schema["definitions"]["run"]["properties"]["language"];
+    assert!(language.as_object_mut().unwrap().remove("pattern").is_some());
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     let errors: Vec<String> =
         validator.iter_errors(value).map(|it| format!("{}: {it}", it.instance_path())).collect();
@@ -42,7 +45,7 @@ fn it_is_valid_with_all_and_with_nothing() {
     let mut report = sample::report();
     suppressed(&mut report);
     let run = &written(&report)["runs"][0];
-    assert_eq!(run["results"].as_array().unwrap().len(), 12);
+    assert_eq!(run["results"].as_array().unwrap().len(), 11);
     assert_eq!(run["invocations"][0]["executionSuccessful"], false);
     assert_eq!(run["automationDetails"]["id"], "docksweep/office/5f2b8e0c");
     let run = &written(&sample::empty_report())["runs"][0];
