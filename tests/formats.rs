@@ -248,7 +248,7 @@ fn nmaps_dtd_and_ndiff_take_the_xml() {
     let differ = ndiff(&path, &other);
     let text = String::from_utf8_lossy(&differ.stdout).into_owned();
     assert_eq!(differ.status.code(), Some(1), "{text}{}", stderr(&differ));
-    for expected in [" 127.31.0.3:", "[cert-key-weak]", "-127.31.0.5:", "-2376/tcp open"] {
+    for expected in ["127.31.0.3", "127.31.0.5", "-2376/tcp open"] {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
     assert!(text.lines().any(|line| line.starts_with('+') && line.contains("[cert-key-weak]")));
@@ -317,10 +317,11 @@ async fn a_scan_writes_what_its_stored_report_comes_to() {
     for name in &names[1..] {
         let text = |of: &str| std::fs::read_to_string(path(&format!("{of}.{name}"))).unwrap();
         // When each was judged differs.
+        let is_time = |field: &&str| field.parse::<jiff::Timestamp>().is_ok();
         let lasting = |text: &str| {
             text.lines()
-                .map(|line| line.split("Z,").next_back().unwrap().to_owned())
                 .filter(|line| !line.contains("timestamp=\""))
+                .map(|line| line.split(',').filter(|it| !is_time(it)).collect::<Vec<_>>().join(","))
                 .collect::<Vec<_>>()
         };
         assert_eq!(lasting(&text("scan")), lasting(&text("report")), "{name}");
