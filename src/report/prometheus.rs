@@ -35,6 +35,11 @@ impl Reporter for Prometheus {
 
     fn finish(mut self: Box<Self>, report: &v1::Report) -> io::Result<()> {
         let mut counted = self.counted;
+        // Those that come again are final; else all have been here.
+        if !report.endpoints.is_empty() {
+            counted = Counted::default();
+            report.endpoints.iter().for_each(|endpoint| counted.add(endpoint));
+        }
         for fleet in &report.fleet_findings {
             counted.add_finding(&fleet.finding);
         }
@@ -282,8 +287,7 @@ mod tests {
         for endpoint in &report.endpoints {
             reporter.endpoint(endpoint).unwrap();
         }
-        // Endpoints are not looked at again.
-        reporter.finish(&v1::Report { endpoints: Vec::new(), ..report.clone() }).unwrap();
+        reporter.finish(report).unwrap();
         memory.text()
     }
 
@@ -304,6 +308,18 @@ mod tests {
         let mut report = sample::report();
         report.changes = Some(changes());
         sample::assert_snapshot("prometheus", &written(&report));
+    }
+
+    #[test]
+    fn endpoints_need_not_come_again() {
+        let report = sample::report();
+        let memory = Memory::default();
+        let mut reporter = Box::new(Prometheus::new(Box::new(memory.clone())));
+        for endpoint in &report.endpoints {
+            reporter.endpoint(endpoint).unwrap();
+        }
+        reporter.finish(&v1::Report { endpoints: Vec::new(), ..report.clone() }).unwrap();
+        assert_eq!(memory.text(), written(&report));
     }
 
     #[test]
