@@ -206,7 +206,8 @@ fn the_schema_of_a_build_server_takes_junit() {
     let written = Written::new();
     let schema = Path::new(ROOT).join("testdata/junit/junit-10.xsd");
     let path = written.path("r.junit.xml");
-    let args = ["--noout".as_ref(), "--schema".as_ref(), schema.as_os_str(), path.as_os_str()];
+    let args: [&OsStr; 4] =
+        ["--noout".as_ref(), "--schema".as_ref(), schema.as_os_str(), path.as_os_str()];
     read_by("xmllint", &args, b"");
     let xpath = |query: &str| {
         read_by("xmllint", &["--xpath".as_ref(), query.as_ref(), path.as_os_str()], b"")
@@ -231,7 +232,8 @@ fn nmaps_dtd_and_ndiff_take_the_xml() {
     let written = Written::new();
     let path = written.path("r.nmap.xml");
     let dtd = "/usr/share/nmap/nmap.dtd";
-    let args = ["--noout".as_ref(), "--dtdvalid".as_ref(), dtd.as_ref(), path.as_os_str()];
+    let args: [&OsStr; 4] =
+        ["--noout".as_ref(), "--dtdvalid".as_ref(), dtd.as_ref(), path.as_os_str()];
     read_by("xmllint", &args, b"");
 
     let ndiff =
@@ -279,7 +281,7 @@ fn defectdojo_and_sarif_have_every_finding() {
         .flat_map(|endpoint| endpoint["findings"].as_array().unwrap())
         .map(|finding| &finding["id"])
         .collect();
-    ids.sort_by_key(|id| id.as_str());
+    ids.sort_by_key(ToString::to_string);
     let sorted = |list: &Value, id: fn(&Value) -> &Value| {
         let mut found: Vec<Value> = list.as_array().unwrap().iter().map(id).cloned().collect();
         found.sort_by_key(ToString::to_string);
@@ -361,7 +363,7 @@ fn a_broken_report_leaves_old_files_as_they_are() {
         (&good[..good.len() / 2], "EOF while parsing"),
         (&good[..good.len() - 1], "EOF while parsing"),
         (other.as_bytes(), "schema 'docksweep/report/v7'"),
-        (b"\x7fELF\x02\x01\x01", "expected value"),
+        (&b"\x7fELF\x02\x01\x01"[..], "expected value"),
     ] {
         std::fs::write(&bad, content).unwrap();
         let output = written.convert(&bad);
@@ -460,8 +462,10 @@ async fn a_disk_that_is_full_in_the_end_costs_no_report() {
     let spare = folder.path().to_str().unwrap();
     let plain = "program=$1; export TMPDIR=$2; shift 2; exec \"$program\" \"$@\"";
     let scan = ["scan", "-q", "--depth", "containers"];
-    let full =
-        |more: &[&str]| with_a_full_disk(plain, &[&[spare], &scan[..], &[&open], more].concat());
+    let full = |more: &[&str]| {
+        let arguments = [&[spare][..], &scan[..], &[open.as_str()][..], more].concat();
+        with_a_full_disk(plain, &arguments)
+    };
     let Some(output) = full(&["-o", "/mnt/r.json"]) else { return };
     let path = kept(&output);
     assert_eq!(path.parent().unwrap().to_str(), Some(spare));
@@ -483,13 +487,14 @@ async fn a_disk_that_is_full_in_the_end_costs_no_report() {
     let nowhere = "exec 9<\"$1\"; shift; for each in /tmp /var/tmp; do \
                    mount -t tmpfs -o ro none \"$each\"; done; \
                    export XDG_STATE_HOME=/proc/none; /proc/self/fd/9 \"$@\"";
-    let args = [&scan[..], &[&open, "-o", "/mnt/r.json"]].concat();
+    let args = [&scan[..], &[open.as_str(), "-o", "/mnt/r.json"][..]].concat();
     let output = with_a_full_disk(nowhere, &args).unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     crate::schema::assert_valid(&report);
     assert!(stderr(&output).contains("the report went to the standard output"));
-    let output = with_a_full_disk(nowhere, &[&args[..], &["--format", "text"]].concat()).unwrap();
+    let output =
+        with_a_full_disk(nowhere, &[&args[..], &["--format", "text"][..]].concat()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let text = stderr(&output);
     let line = text.lines().find(|line| line.starts_with('{')).unwrap();
