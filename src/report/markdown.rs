@@ -113,7 +113,10 @@ fn summary(page: &mut String, report: &v1::Report) -> Written {
         ("Findings", by_severity(summary)),
         ("Grades", by_grade(summary.by_grade)),
         ("Judged by", format!("{} {}", tool.name, tool.version)),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+    {
         writeln!(page, "| {what} | {} |", prose(&text))?;
     }
     if let Some(v1::Changes { since_finished_at, new, fixed, changed, gone, not_reached, .. }) =
