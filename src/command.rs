@@ -18,6 +18,7 @@ mod diff;
 mod explain;
 mod history;
 mod judging;
+mod kept;
 mod man;
 mod merge;
 mod remember;

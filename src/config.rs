@@ -118,9 +118,12 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoTargets => Some("docksweep scan 10.0.0.0/24, or -i FILE"),
-            Self::OutputFormat(_) => {
-                Some("end the path in .txt, .json or .jsonl, or write FORMAT=PATH")
-            }
+            Self::OutputFormat(path) if path.to_ascii_lowercase().ends_with(".xml") => Some(
+                "two formats are XML: end the path in .junit.xml or .nmap.xml, or write junit=PATH or nmap=PATH",
+            ),
+            Self::OutputFormat(_) => Some(
+                "end the path in .txt, .json, .jsonl, .html, .sarif, .csv, .md, .junit.xml, .nmap.xml, .defectdojo.json or .prom, or write FORMAT=PATH",
+            ),
             Self::TlsFlagMissing { .. } => {
                 Some("the certificate is only shown to servers that lead to --tlscacert")
             }

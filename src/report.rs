@@ -10,19 +10,23 @@ pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod junit;
+mod kept;
 pub mod markdown;
 pub mod nmap;
 pub mod output;
 pub mod prometheus;
+mod rule;
 pub mod sarif;
 pub mod stored;
 pub mod text;
 pub mod v1;
+mod xml;
 
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use output::{Destination, Output};
+pub use kept::{Kept, keep};
+pub use output::{Destination, Output, Readers};
 pub use text::{Colour, TextOptions};
 pub use v1::{Judged, Report};
 
@@ -103,7 +107,7 @@ impl Format {
             Self::Html => Box::new(html::Html::new(output)),
             Self::Sarif => Box::new(sarif::Sarif::new(output)),
             Self::Csv => Box::new(csv::Csv::new(output)),
-            Self::Markdown => Box::new(markdown::Markdown::new(output)),
+            Self::Markdown => Box::new(markdown::Markdown::new(output, text.minimum)),
             Self::Junit => Box::new(junit::Junit::new(output)),
             Self::Nmap => Box::new(nmap::Nmap::new(output)),
             Self::Defectdojo => Box::new(defectdojo::DefectDojo::new(output)),
@@ -111,14 +115,31 @@ impl Format {
         }
     }
 
-    /// Whether [`Reporter::finish`] looks at the endpoints of its report, or `endpoint` has told
-    /// the format all that it wants.
+    /// As [`Self::reporter`], for endpoints that come in the report's order and are not kept.
+    fn ordered(self, output: Box<dyn Output>, text: TextOptions) -> io::Result<Box<dyn Reporter>> {
+        Ok(match self {
+            Self::Json => Box::new(json::Ordered::new(output)?),
+            Self::Csv => Box::new(csv::Ordered::new(output)),
+            _ => self.reporter(output, text),
+        })
+    }
+
+    /// Whether [`Reporter::finish`] looks at the endpoints of its report where they came in order,
+    /// or `endpoint` has told the format all that it wants.
     pub const fn needs_all_endpoints(self) -> bool {
-        !matches!(self, Self::Json | Self::Jsonl)
+        !matches!(self, Self::Json | Self::Jsonl | Self::Csv | Self::Prometheus)
+    }
+
+    /// For whom it is, where nothing else is said.
+    pub const fn readers(self) -> Readers {
+        match self {
+            Self::Prometheus => Readers::Everyone,
+            _ => Readers::Owner,
+        }
     }
 }
 
-/// A report could not be written.
+/// An output cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the report to {destination}")]
 pub struct ReportError {
@@ -126,14 +147,45 @@ pub struct ReportError {
     source: io::Error,
 }
 
-/// All outputs of a run. One that fails is dropped and reported once, and the others go on; one
-/// whose reader went away is dropped without a word.
+/// Outputs that could not be written, though they could be opened.
+#[derive(Debug)]
+pub struct Unwritten {
+    failed: Vec<ReportError>,
+    /// The whole report as JSON, if that was written somewhere.
+    whole: Option<String>,
+}
+
+impl Unwritten {
+    /// Where the whole report is nevertheless, by an output that was asked for too.
+    pub fn whole(&self) -> Option<&str> {
+        self.whole.as_deref()
+    }
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.failed.iter().enumerate() {
+            let also = if at > 0 { "; " } else { "" };
+            write!(f, "{also}{error}: {}", error.source)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unwritten {}
+
+/// All outputs of a run. One that fails is dropped and reported in the end, and the others go on;
+/// one whose reader went away is dropped without a word.
 #[derive(Debug, Default)]
-pub struct Reporters(Vec<Named>);
+pub struct Reporters {
+    open: Vec<Named>,
+    failed: Vec<ReportError>,
+}
 
 #[derive(Debug)]
 struct Named {
     destination: String,
+    format: Format,
     reporter: Box<dyn Reporter>,
 }
 
@@ -145,7 +197,7 @@ impl Reporters {
         format: Format,
         text: TextOptions,
     ) -> Result<(), ReportError> {
-        self.open(destination, |output| Ok(format.reporter(output, text)))
+        self.open(destination, format, |output| Ok(format.reporter(output, text)))
     }
 
     /// As [`Self::add`], for endpoints that come in the report's order and are not kept.
@@ -155,72 +207,75 @@ impl Reporters {
         format: Format,
         text: TextOptions,
     ) -> Result<(), ReportError> {
-        self.open(destination, |output| match format {
-            Format::Json => Ok(Box::new(json::Ordered::new(output)?)),
-            _ => Ok(format.reporter(output, text)),
-        })
+        self.open(destination, format, |output| format.ordered(output, text))
     }
 
     fn open(
         &mut self,
         destination: &Destination,
+        format: Format,
         reporter: impl FnOnce(Box<dyn Output>) -> io::Result<Box<dyn Reporter>>,
     ) -> Result<(), ReportError> {
         let name = destination.to_string();
-        match destination.open().and_then(reporter) {
-            Ok(reporter) => self.push(name, reporter),
+        match destination.open_for(format.readers()).and_then(reporter) {
+            Ok(reporter) => self.push(name, format, reporter),
             Err(source) => return Err(ReportError { destination: name, source }),
         }
         Ok(())
     }
 
-    fn push(&mut self, destination: String, reporter: Box<dyn Reporter>) {
-        self.0.push(Named { destination, reporter });
+    fn push(&mut self, destination: String, format: Format, reporter: Box<dyn Reporter>) {
+        self.open.push(Named { destination, format, reporter });
     }
 
     /// Nobody is left to report to.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.open.is_empty()
     }
 
-    /// See [`Reporter::begin`]. The error is the first, after all outputs were tried.
-    pub fn begin(&mut self, tool: &v1::Tool, scan: &v1::Scan) -> Result<(), ReportError> {
-        self.each(|reporter| reporter.begin(tool, scan))
+    /// See [`Reporter::begin`].
+    pub fn begin(&mut self, tool: &v1::Tool, scan: &v1::Scan) {
+        self.each(|reporter| reporter.begin(tool, scan));
     }
 
     /// See [`Reporter::endpoint`].
-    pub fn endpoint(&mut self, endpoint: &v1::Endpoint) -> Result<(), ReportError> {
-        self.each(|reporter| reporter.endpoint(endpoint))
+    pub fn endpoint(&mut self, endpoint: &v1::Endpoint) {
+        self.each(|reporter| reporter.endpoint(endpoint));
     }
 
     /// See [`Reporter::finish`].
-    pub fn finish(self, report: &Report) -> Result<(), ReportError> {
-        let mut first = Ok(());
-        for Named { destination, reporter } in self.0 {
-            if let Err(source) = reporter.finish(report)
-                && !output::is_closed_pipe(&source)
-            {
-                first = first.and(Err(ReportError { destination, source }));
+    ///
+    /// # Errors
+    /// Every output that failed, be it now or before, after all were tried.
+    pub fn finish(self, report: &Report) -> Result<(), Unwritten> {
+        let Self { open, mut failed } = self;
+        let mut whole = None;
+        for Named { destination, format, reporter } in open {
+            match reporter.finish(report) {
+                Ok(()) if format == Format::Json => {
+                    whole.get_or_insert(destination);
+                }
+                Err(source) if !output::is_closed_pipe(&source) => {
+                    failed.push(ReportError { destination, source });
+                }
+                _ => {}
             }
         }
-        first
+        if failed.is_empty() { Ok(()) } else { Err(Unwritten { failed, whole }) }
     }
 
-    fn each(
-        &mut self,
-        mut write: impl FnMut(&mut dyn Reporter) -> io::Result<()>,
-    ) -> Result<(), ReportError> {
-        let mut first = Ok(());
-        self.0.retain_mut(|named| match write(named.reporter.as_mut()) {
+    fn each(&mut self, mut write: impl FnMut(&mut dyn Reporter) -> io::Result<()>) {
+        let Self { open, failed } = self;
+        open.retain_mut(|named| match write(named.reporter.as_mut()) {
             Ok(()) => true,
             Err(source) => {
-                if !output::is_closed_pipe(&source) && first.is_ok() {
-                    first = Err(ReportError { destination: named.destination.clone(), source });
+                if !output::is_closed_pipe(&source) {
+                    let destination = named.destination.clone();
+                    failed.push(ReportError { destination, source });
                 }
                 false
             }
         });
-        first
     }
 }
 
@@ -229,42 +284,60 @@ mod tests {
     use super::*;
     use output::memory::{Failing, Memory};
 
-    fn with(outputs: Vec<(&str, Box<dyn Output>)>) -> Reporters {
+    fn with(outputs: Vec<(&str, Format, Box<dyn Output>)>) -> Reporters {
         let mut reporters = Reporters::default();
-        for (name, output) in outputs {
-            let reporter = Format::Jsonl.reporter(output, TextOptions::default());
-            reporters.push(name.to_owned(), reporter);
+        for (name, format, output) in outputs {
+            let reporter = format.reporter(output, TextOptions::default());
+            reporters.push(name.to_owned(), format, reporter);
         }
         reporters
     }
 
     #[test]
-    fn one_failing_output_does_not_stop_the_others() {
+    fn failing_outputs_do_not_stop_the_others_and_each_is_named() {
         let report = sample::report();
         let memory = Memory::default();
+        let full = || Box::new(Failing(io::ErrorKind::StorageFull));
         let mut reporters = with(vec![
-            ("full.jsonl", Box::new(Failing(io::ErrorKind::StorageFull))),
-            ("good.jsonl", Box::new(memory.clone())),
+            ("full.jsonl", Format::Jsonl, full()),
+            ("good.jsonl", Format::Jsonl, Box::new(memory.clone())),
+            ("full.csv", Format::Csv, full()),
         ]);
-        let error = reporters.begin(&report.tool, &report.scan).unwrap_err();
-        assert_eq!(error.to_string(), "cannot write the report to full.jsonl");
+        reporters.begin(&report.tool, &report.scan);
         for endpoint in &report.endpoints {
-            reporters.endpoint(endpoint).unwrap();
+            reporters.endpoint(endpoint);
         }
-        reporters.finish(&report).unwrap();
+        let error = reporters.finish(&report).unwrap_err();
         assert_eq!(memory.text().lines().count(), 1 + 8 + 1 + 1);
+        assert_eq!(error.to_string(), {
+            "cannot write the report to full.jsonl: no storage space; \
+             cannot write the report to full.csv: no storage space"
+        });
+        assert_eq!(error.whole(), None);
+    }
+
+    #[test]
+    fn where_the_whole_report_is_all_the_same_is_known() {
+        let report = sample::report();
+        let reporters = with(vec![
+            ("full.csv", Format::Csv, Box::new(Failing(io::ErrorKind::StorageFull))),
+            ("full.json", Format::Json, Box::new(Failing(io::ErrorKind::StorageFull))),
+            ("good.json", Format::Json, Box::new(Memory::default())),
+        ]);
+        assert_eq!(reporters.finish(&report).unwrap_err().whole(), Some("good.json"));
     }
 
     #[test]
     fn a_reader_that_goes_away_is_no_error() {
         let report = sample::report();
-        let mut reporters = with(vec![("-", Box::new(Failing(io::ErrorKind::BrokenPipe)))]);
+        let gone = || -> Box<dyn Output> { Box::new(Failing(io::ErrorKind::BrokenPipe)) };
+        let mut reporters = with(vec![("-", Format::Jsonl, gone())]);
         assert!(!reporters.is_empty());
-        reporters.begin(&report.tool, &report.scan).unwrap();
+        reporters.begin(&report.tool, &report.scan);
         assert!(reporters.is_empty());
         reporters.finish(&report).unwrap();
 
-        let reporters = with(vec![("-", Box::new(Failing(io::ErrorKind::BrokenPipe)))]);
+        let reporters = with(vec![("-", Format::Jsonl, gone())]);
         reporters.finish(&report).unwrap();
     }
 

@@ -48,6 +48,12 @@ pub fn bytes(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     Cow::Owned(safe.finish())
 }
 
+/// Like [`line()`], for text that has line breaks of its own: they stay, and each line is made
+/// harmless and bounded by itself. A peer's words belong in one line, or they could forge another.
+pub fn lines(text: &str, limit: usize) -> String {
+    text.lines().map(|each| line(each, limit)).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether `c` could act on a terminal or mislead the eye.
 ///
 /// `char::escape_debug` is the standard library's table of what is not printable: controls,
@@ -184,6 +190,14 @@ mod tests {
         assert_eq!(line("\u{e0041}\u{2028}\u{e000}\u{378}", 80), {
             "\\u{e0041}\\u{2028}\\u{e000}\\u{378}"
         });
+    }
+
+    #[test]
+    fn line_breaks_stay_where_they_are_ones_own() {
+        assert_eq!(lines("run:\n    docker\t\x1b[2J\r\nthen\n", 80), {
+            "run:\n    docker\\t\\x1b[2J\nthen"
+        });
+        assert_eq!(lines("abcdefg\n12", 6), "abcde…\n12");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::finding::Severity;
 use crate::observation::Observation;
 use crate::report::v1::{self, Report, Summary};
-use crate::report::{Destination, Format, ReportError, Reporters, TextOptions};
+use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::rules::Basis;
 use crate::rules::fleet::Fleet;
 use crate::scan;
@@ -68,11 +68,10 @@ impl Judging {
             };
             reporters.add_ordered(destination, *format, text).map_err(|e| Failure::error(&e))?;
         }
-        let write_error = reporters.begin(&self.tool(), scan).err();
+        reporters.begin(&self.tool(), scan);
         Ok(Judged {
             judging: self,
             reporters,
-            write_error,
             summary: Summary::default(),
             // None of the formats that need all endpoints at once need what they were judged by.
             keeps: self.outputs.iter().any(|(_, format)| format.needs_all_endpoints()),
@@ -95,7 +94,6 @@ impl Judging {
 pub(super) struct Judged<'a> {
     judging: &'a Judging,
     reporters: Reporters,
-    write_error: Option<ReportError>,
     summary: Summary,
     keeps: bool,
     kept: Vec<v1::Endpoint>,
@@ -108,9 +106,7 @@ impl Judged<'_> {
         let (mut endpoint, keys) = scan::judge_for_fleet(observation, self.judging.basis());
         self.fleet.add(keys);
         self.summary.add(&endpoint);
-        if let Err(error) = self.reporters.endpoint(&endpoint) {
-            self.write_error.get_or_insert(error);
-        }
+        self.reporters.endpoint(&endpoint);
         if self.keeps {
             endpoint.observation.connections = Vec::new();
             endpoint.observation.certificates = Vec::new();
@@ -120,17 +116,15 @@ impl Judged<'_> {
 
     /// Judges what spans the endpoints, and commits the outputs.
     pub(super) fn finish(self, scan: v1::Scan) -> Result<ExitCode, Failure> {
-        let Self { judging, reporters, write_error, mut summary, kept, fleet, .. } = self;
+        let Self { judging, reporters, mut summary, kept, fleet, .. } = self;
         let fleet_findings: Vec<v1::FleetFinding> =
             fleet.judge().iter().map(v1::FleetFinding::from).collect();
         fleet_findings.iter().for_each(|found| summary.add_fleet(found));
         let (schema, tool) = (v1::Schema::V1, judging.tool());
         let report =
             Report { schema, tool, scan, summary, fleet_findings, changes: None, endpoints: kept };
-        let written = reporters.finish(&report).err();
-        if let Some(error) = write_error.or(written) {
-            return Err(Failure::error(&error));
-        }
+        // The stored reports are still there: nothing is lost.
+        reporters.finish(&report).map_err(|error| Failure::error(&error))?;
         Ok(exit_code(&report, judging.fail_on))
     }
 }

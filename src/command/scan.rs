@@ -13,6 +13,7 @@ use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
 use crate::command::advisories::{self, Known};
 use crate::command::announce::Announcing;
+use crate::command::kept::unwritten;
 use crate::command::remember::Memory;
 use crate::command::resume::{self, Described as KeptAs, Finished, Keeping};
 use crate::command::{Failure, chain, command_line, warn};
@@ -122,7 +123,7 @@ async fn scan(
         Some(Keeping { checkpoint, earlier, notes }) => (Some(checkpoint), earlier, notes),
         None => (None, Earlier::default(), Vec::new()),
     };
-    let mut write_error = reporters.begin(&tool, &report).err();
+    reporters.begin(&tool, &report);
 
     let had_readers = !reporters.is_empty();
     let progress = Arc::new(Progress::default());
@@ -142,9 +143,7 @@ async fn scan(
     let keeps = checkpoint.as_ref();
     let running =
         scan::run(&scan_config, &progress, stop.token.clone(), earlier, keeps, |endpoint| {
-            if let Err(error) = reporters.endpoint(endpoint) {
-                write_error.get_or_insert(error);
-            }
+            reporters.endpoint(endpoint);
             if had_readers && reporters.is_empty() {
                 stop.because("every reader of the report went away");
             }
@@ -167,12 +166,10 @@ async fn scan(
     let left_over = outcome.left_over || reason.is_some();
     let mut report = finished(tool, report, outcome, &targets, notes, reason);
     let compared = memory.compare(&mut report);
-    let written = reporters.finish(&report).err();
+    let written = reporters.finish(&report);
     let kept_run = memory.keep(&report);
     announcing.report(&report, None);
-    if let Some(error) = write_error.or(written) {
-        return Err(Failure::error(&error));
-    }
+    written.map_err(|error| unwritten(&error, &report, &config.outputs))?;
     compared.and(kept_run)?;
     let finished = if left_over { Finished::No } else { Finished::Yes };
     resume::end(kept, config.checkpoint.as_ref(), finished, config.warnings);

@@ -5,8 +5,9 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -34,8 +35,14 @@ impl Destination {
         }
     }
 
-    /// Opens it, so that a path that cannot be written is known before the work starts.
+    /// Opens it, so that a path that cannot be written is known before the work starts. What
+    /// appears is its owner's alone to read.
     pub fn open(&self) -> io::Result<Box<dyn Output>> {
+        self.open_for(Readers::Owner)
+    }
+
+    /// As [`Self::open`], for others to read.
+    pub fn open_for(&self, readers: Readers) -> io::Result<Box<dyn Output>> {
         let path = match self {
             Self::Stdout => return Ok(Box::new(Direct::new(io::stdout()))),
             Self::File(path) => path,
@@ -47,11 +54,11 @@ impl Destination {
             Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Ok(metadata) if metadata.is_file() => {
                 // Follow a symbolic link, so that what it points to is replaced and not the link.
-                Ok(Box::new(Replacement::new(fs::canonicalize(path)?)?))
+                Ok(Box::new(Replacement::new(fs::canonicalize(path)?, readers)?))
             }
             Ok(_) => open_in_place(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Box::new(Replacement::new(path.clone())?))
+                Ok(Box::new(Replacement::new(path.clone(), readers)?))
             }
             Err(error) => Err(error),
         }
@@ -65,6 +72,16 @@ impl fmt::Display for Destination {
             Self::File(path) => path.display().fmt(f),
         }
     }
+}
+
+/// Who may read a report's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// A report lists which hosts can be taken over and how, so others get it when its owner says so
+    /// and not by default.
+    Owner,
+    /// What holds counts alone, for a program of another user to collect.
+    Everyone,
 }
 
 /// Whether the reader has gone away, as `head` does: no reason to complain.
@@ -112,9 +129,6 @@ impl<W: Write + Send + fmt::Debug> Output for Direct<W> {
 }
 
 /// A file under a temporary name, removed when it is dropped without a commit.
-///
-/// It keeps the temporary file's permissions, 0600: a report lists which hosts can be taken over
-/// and how, so others get it when its owner says so and not by default.
 #[derive(Debug)]
 struct Replacement {
     file: BufWriter<NamedTempFile>,
@@ -122,7 +136,7 @@ struct Replacement {
 }
 
 impl Replacement {
-    fn new(path: PathBuf) -> io::Result<Self> {
+    fn new(path: PathBuf, readers: Readers) -> io::Result<Self> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut prefix = OsString::from(".");
         prefix.push(name);
@@ -131,6 +145,10 @@ impl Replacement {
             .prefix(&prefix)
             .suffix(".partial")
             .tempfile_in(directory_of(&path))?;
+        // A temporary file is its owner's alone, whatever the umask.
+        if readers == Readers::Everyone {
+            file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        }
         Ok(Self { file: BufWriter::new(file), path })
     }
 }
@@ -220,7 +238,7 @@ pub(super) mod memory {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
 
     use super::*;
 
@@ -249,6 +267,15 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"{}");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(names_in(directory.path()), ["report.json"]);
+    }
+
+    #[test]
+    fn what_is_for_everyone_is_theirs_to_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docksweep.prom");
+        let output = Destination::File(path.clone()).open_for(Readers::Everyone).unwrap();
+        output.commit().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     #[test]

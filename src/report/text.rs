@@ -148,7 +148,7 @@ fn open(page: &mut Page, report: &v1::Report) {
     page.toned_field(Tone::Alarm, "Open", &text);
 }
 
-fn scanned(scan: &v1::Scan) -> String {
+pub(super) fn scanned(scan: &v1::Scan) -> String {
     let mut text = format!(
         "{} on {} {}",
         plural(scan.addresses, "address", "addresses"),
@@ -167,7 +167,7 @@ fn scanned(scan: &v1::Scan) -> String {
     text
 }
 
-fn probes(counts: v1::Counts) -> String {
+pub(super) fn probes(counts: v1::Counts) -> String {
     let v1::Counts { sent, open, closed, unreachable, silent, not_probed, duplicates, .. } = counts;
     let parts = [
         (open, "open"),
@@ -192,7 +192,7 @@ fn nothing_found(scan: &v1::Scan) -> &'static str {
     }
 }
 
-fn endpoints(summary: &v1::Summary) -> String {
+pub(super) fn endpoints(summary: &v1::Summary) -> String {
     let by = summary.by_access;
     let parts = [
         (by.open, "open"),
@@ -208,13 +208,13 @@ fn endpoints(summary: &v1::Summary) -> String {
     }
 }
 
-fn by_severity(summary: &v1::Summary) -> String {
+pub(super) fn by_severity(summary: &v1::Summary) -> String {
     let parts =
         Severity::WORST_FIRST.map(|severity| (summary.by_severity.of(severity), severity.name()));
     counted(parts).unwrap_or_else(|| "none".to_owned())
 }
 
-fn by_grade(by: v1::ByGrade) -> String {
+pub(super) fn by_grade(by: v1::ByGrade) -> String {
     let grades = [("F", by.f), ("D", by.d), ("C", by.c), ("B", by.b), ("A", by.a)];
     let mut parts: Vec<String> = grades
         .into_iter()
@@ -254,7 +254,7 @@ fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
+pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -279,7 +279,7 @@ fn label(endpoint: &v1::Endpoint) -> String {
 }
 
 /// An endpoint's id without the protocol, which is always the same.
-fn address_of(id: &str) -> &str {
+pub(super) fn address_of(id: &str) -> &str {
     id.strip_prefix("tcp/").unwrap_or(id)
 }
 

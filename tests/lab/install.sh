@@ -10,11 +10,12 @@ set -euo pipefail
 declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
   [sshd]=openssh-server [openssl]=openssl [stunnel]=stunnel4 [python3]=python3 [java]=default-jdk-headless
-  [systemd-analyze]=systemd [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap
+  [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap [systemd-analyze]=systemd
+  [xmllint]=libxml2-utils [ndiff]=ndiff [nmap]=nmap [promtool]=prometheus [cmark-gfm]=cmark-gfm
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
   podman-restart.service podman-auto-update.service podman-auto-update.timer
-  nginx.service haproxy.service ssh.service ssh.socket)
+  nginx.service haproxy.service ssh.service ssh.socket prometheus.service)
 # servers/settings.sh says what for. Its subordinate numbers are a free range of /etc/subuid and /etc/subgid.
 LAB_USER=docksweep-lab
 POLICY=/usr/sbin/policy-rc.d
@@ -74,7 +75,7 @@ for service in "${new_services[@]}"; do
 done
 # Without systemd, the links in /etc/rc?.d decide.
 if command -v update-rc.d >/dev/null; then
-  for script in docker nginx haproxy ssh; do
+  for script in docker nginx haproxy ssh prometheus; do
     case " ${new_services[*]} " in
       *" $script.service "*) update-rc.d "$script" disable >/dev/null 2>&1 || true ;;
     esac
