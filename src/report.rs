@@ -23,7 +23,7 @@ pub mod v1;
 mod sample;
 
 pub use output::{Destination, Output};
-pub use text::{Colour, TextOptions};
+pub use text::{Colour, Suppressed, TextOptions};
 pub use v1::{Judged, Report};
 
 /// Writes one format to one output.

@@ -62,6 +62,15 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["tokio", "TcpStream", "Timestamp::now", "Instant"],
     ),
     ("exit_code", &[], PURE),
+    ("nearest", &[], PURE),
+    ("document", &["document", "nearest"], PURE),
+    (
+        "suppress",
+        &["suppress", "document", "finding", "nearest", "report", "rules", "target"],
+        PURE,
+    ),
+    ("settings", &["settings", "document", "sanitize", "suppress"], PURE),
+    ("manual", &["exit_code", "settings"], PURE),
 ];
 
 /// No network, no clock, no files.
