@@ -81,6 +81,9 @@ fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
     Err(usage_error(error))
 }
 
+/// Where there is nothing better to say.
+const HELP_HINT: &str = "--help shows what there is";
+
 fn usage_error(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -89,7 +92,7 @@ fn usage_error(error: &clap::Error) -> Failure {
     if message.ends_with(':') {
         message = format!("{message} {}", lines.next().unwrap_or_default());
     }
-    Failure::usage(message).hint("--help shows what there is")
+    Failure::usage(message).hint(HELP_HINT)
 }
 
 /// Why a command stopped, for a person: what is wrong and, where there is one, what to do next.

@@ -484,11 +484,7 @@ fn output(text: &str) -> Result<(Destination, Format), ConfigError> {
 }
 
 /// The text on stdout; files get neither colour nor the terminal's width.
-pub(crate) fn text_options(
-    color: When,
-    minimum: Severity,
-    suppress: &SuppressArgs,
-) -> TextOptions {
+pub(crate) fn text_options(color: When, minimum: Severity, suppress: &SuppressArgs) -> TextOptions {
     let suppressed = accepted::shown(suppress);
     TextOptions { colour: colour(color), width: terminal_width(), minimum, suppressed }
 }

@@ -123,7 +123,10 @@ fn environment(roff: &mut Roff, program: &Command) {
             "DOCKER_CERT_PATH, DOCKER_TLS_VERIFY, DOCKER_CONFIG",
             "Read only where --credentials env or --context asks for it.",
         ),
-        ("SSL_CERT_FILE, SSL_CERT_DIR", "What --system-roots reads in place of the system's roots."),
+        (
+            "SSL_CERT_FILE, SSL_CERT_DIR",
+            "What --system-roots reads in place of the system's roots.",
+        ),
         ("NO_COLOR, CLICOLOR, TERM", "Whether the text report is coloured."),
     ] {
         entry(roff, name, meaning);

@@ -160,7 +160,8 @@ pub fn in_effect(
     candidates.retain(|(rank, setting)| {
         let gives_way = |(other, other_rank): &(&str, Rank)| {
             other_rank > rank
-                && (excludes(command, &setting.flag, other) || excludes(command, other, &setting.flag))
+                && (excludes(command, &setting.flag, other)
+                    || excludes(command, other, &setting.flag))
         };
         !speakers.iter().any(gives_way)
     });
@@ -266,7 +267,8 @@ impl Setting {
 
     /// How much of the beginning of `text` is the flag, as in `--rate <PPS>`.
     fn length_in(&self, text: &str) -> Option<usize> {
-        let ends = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-');
+        let ends =
+            |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '-');
         let long = text.strip_prefix("--").and_then(|text| text.strip_prefix(self.flag.as_str()));
         let short = self.short.and_then(|short| text.strip_prefix('-')?.strip_prefix(short));
         let rest = long.or(short).filter(|rest| ends(rest))?;

@@ -74,7 +74,9 @@ impl Suppressions {
     pub fn of(document: &Document<'_>) -> Result<Self, Mistake> {
         let Some(value) = document.root().get(TABLE) else { return Ok(Self::default()) };
         let wrong = |span: std::ops::Range<usize>| {
-            document.mistake(&span, "suppressions are tables").hint(format!("begin with [[{TABLE}]]"))
+            document
+                .mistake(&span, "suppressions are tables")
+                .hint(format!("begin with [[{TABLE}]]"))
         };
         let Some(entries) = value.get_ref().as_array() else { return Err(wrong(value.span())) };
         let entries = entries.iter().map(|entry| match entry.get_ref().as_table() {
@@ -176,10 +178,9 @@ impl Entry<'_> {
             Ok(range) => Ok(Some(range)),
             Err(problem) => {
                 let message = format!("address '{}': {problem}", text.get_ref());
-                Err(self
-                    .document
-                    .mistake(&text.span(), message)
-                    .hint("10.0.0.5, 10.0.0.0/24 or 10.0.0.5-10.0.0.90; a port is a key of its own"))
+                Err(self.document.mistake(&text.span(), message).hint(
+                    "10.0.0.5, 10.0.0.0/24 or 10.0.0.5-10.0.0.90; a port is a key of its own",
+                ))
             }
         }
     }
@@ -226,7 +227,8 @@ impl Entry<'_> {
 
     fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, Mistake> {
         value.ok_or_else(|| {
-            let what = if key == REASON { "why the risk is taken" } else { "the last day it holds" };
+            let what =
+                if key == REASON { "why the risk is taken" } else { "the last day it holds" };
             self.document
                 .mistake(&self.place, format!("it has no {key}"))
                 .hint(format!("add {key} = ..., {what}"))
@@ -276,13 +278,12 @@ impl<'a> Suppressing<'a> {
 
     /// A line for each that holds and was about nothing.
     pub fn idle(&self) -> Vec<String> {
-        let idle = self.all.iter().zip(&self.has_matched).filter(|(accepted, has_matched)| {
-            !**has_matched && accepted.expires >= self.today
-        });
-        idle.map(|(accepted, _)| {
-            format!("{}: {IDLE} {accepted}", accepted.place.line())
-        })
-        .collect()
+        let idle = self
+            .all
+            .iter()
+            .zip(&self.has_matched)
+            .filter(|(accepted, has_matched)| !**has_matched && accepted.expires >= self.today);
+        idle.map(|(accepted, _)| format!("{}: {IDLE} {accepted}", accepted.place.line())).collect()
     }
 
     /// The first that is about it is the one that is named.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use docksweep::advisories::Advisories;
 use serde_json::Value;
 

@@ -31,15 +31,26 @@ impl Bed {
 
     /// Runs docksweep in the folder, without the settings of whoever runs the test.
     fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_docksweep"))
-            .current_dir(self.folder.path())
-            .env("XDG_DATA_HOME", "/nonexistent")
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .env_remove("NO_COLOR")
-            .stdin(Stdio::null())
-            .args(args)
-            .output()
-            .unwrap()
+        self.command(args).output().unwrap()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_docksweep"));
+        command.current_dir(self.folder.path()).env("XDG_DATA_HOME", "/nonexistent");
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("NO_COLOR");
+        command.stdin(Stdio::null()).args(args);
+        command
+    }
+
+    /// Leaves a scan that was killed once it had a checkpoint in `place`.
+    fn broken_off(&self, args: &[&str]) {
+        let mut child = self.command(args).spawn().unwrap();
+        while !self.path("place").exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
 
@@ -67,9 +78,9 @@ fn entry(rule: &str, expires: &str) -> String {
 /// Everything that the endpoint breaks at medium or worse.
 fn all_that_matters(report: &Value, expires: &str) -> String {
     let findings = report["endpoints"][0]["findings"].as_array().unwrap();
-    let serious = findings
-        .iter()
-        .filter(|finding| ["critical", "high", "medium"].contains(&finding["severity"].as_str().unwrap()));
+    let serious = findings.iter().filter(|finding| {
+        ["critical", "high", "medium"].contains(&finding["severity"].as_str().unwrap())
+    });
     serious.map(|finding| entry(finding["rule"].as_str().unwrap(), expires)).collect()
 }
 
@@ -164,13 +175,21 @@ async fn the_configuration_accepts_too_also_when_a_scan_is_gone_on_with() {
     let (target, config) = (bed.target.as_str(), config.as_str());
     let output = bed.run(&["scan", target, "--config", config, "-q", "--fail-on", "critical"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let output = bed.run(&["scan", target, "--config", config, "-q", "--no-config", "--fail-on", "critical"]);
+    let output = bed.run(&[
+        "scan",
+        target,
+        "--config",
+        config,
+        "-q",
+        "--no-config",
+        "--fail-on",
+        "critical",
+    ]);
     assert_eq!(output.status.code(), Some(10), "{}", stderr(&output));
 
-    let begin = ["--config", config, "scan", target, "--checkpoint", "place", "--max-duration", "1ms"];
-    let output = bed.run(&[&begin[..], &["127.90.0.0/20", "--rate", "1000", "-q"]].concat());
-    assert_eq!(output.status.code(), Some(11), "{}", stderr(&output));
-    let resumed = ["scan", "--resume", "place", "--fail-on", "critical", "--max-duration", "1h"];
+    let begin = ["--config", config, "scan", target, "127.90.0.0/20", "--checkpoint", "place"];
+    bed.broken_off(&[&begin[..], &["--rate", "200", "-q"]].concat());
+    let resumed = ["scan", "--resume", "place", "--fail-on", "critical"];
     let output = bed.run(&[&resumed[..], &["--rate", "max", "--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let finding = &json(&output)["endpoints"][0]["findings"][0];
@@ -184,7 +203,10 @@ async fn mistakes_are_one_line_with_their_place_before_anything_is_sent() {
     for (text, expected) in [
         ("[[suppress]]\nruel = 1\n", ":2:1: unknown key 'ruel'\nhint: did you mean 'rule'?"),
         ("[scan]\n", ":1:2: unknown key 'scan'"),
-        ("[[suppress]]\nrule = \"cert-expird\"\n", "'cert-expird'\nhint: did you mean 'cert-expired'?"),
+        (
+            "[[suppress]]\nrule = \"cert-expird\"\n",
+            "'cert-expird'\nhint: did you mean 'cert-expired'?",
+        ),
     ] {
         let path = bed.write("wrong.toml", text);
         for args in [vec!["scan", &bed.target], vec!["report", "missing.json"]] {

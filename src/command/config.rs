@@ -71,7 +71,8 @@ fn effective(file: Option<&File>) -> Result<String, Failure> {
             let places = invocation::places();
             let places: Vec<_> = places.iter().map(|path| path.to_string_lossy()).collect();
             let places = places.join(" nor ");
-            let _ = writeln!(text, "# no file is read; looked for {}", sanitize::line(&places, 500));
+            let _ =
+                writeln!(text, "# no file is read; looked for {}", sanitize::line(&places, 500));
         }
     }
     for name in strange_variables() {
@@ -89,9 +90,8 @@ fn strange_variables() -> Vec<String> {
     let flags = commands.flat_map(settings::flags).map(|flag| variable_of(flag.name));
     let known: BTreeSet<String> = flags.chain(["CONFIG", "NO_CONFIG"].map(variable_of)).collect();
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut strange: Vec<String> = names
-        .filter(|name| name.starts_with("DOCKSWEEP_") && !known.contains(name))
-        .collect();
+    let mut strange: Vec<String> =
+        names.filter(|name| name.starts_with("DOCKSWEEP_") && !known.contains(name)).collect();
     strange.sort_unstable();
     strange
 }

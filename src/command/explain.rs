@@ -79,7 +79,8 @@ fn seen(found: &[Found], count: u64, report: &str) -> String {
 /// Of a rule that this version does not have.
 fn own_words(found: &Found) -> String {
     let finding = &found.finding;
-    let mut text = format!("{} ({})\n{}\n\nWhat to do\n", finding.rule, finding.severity, finding.title);
+    let mut text =
+        format!("{} ({})\n{}\n\nWhat to do\n", finding.rule, finding.severity, finding.title);
     for line in finding.remediation.lines() {
         text.push_str(&format!("  {line}\n"));
     }
@@ -90,8 +91,12 @@ fn unknown(args: &ExplainArgs) -> Failure {
     let wanted = &args.finding;
     let is_id = wanted.len() == 16 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
     match &args.report {
-        None if is_id => Failure::usage(format!("'{wanted}' is a finding's id, which says nothing by itself"))
-            .hint(format!("docksweep explain {wanted} --report FILE.json reads the report that has it")),
+        None if is_id => {
+            Failure::usage(format!("'{wanted}' is a finding's id, which says nothing by itself"))
+                .hint(format!(
+                    "docksweep explain {wanted} --report FILE.json reads the report that has it"
+                ))
+        }
         Some(path) if is_id => {
             Failure::usage(format!("{}: no finding has the id '{wanted}'", shown(path)))
                 .hint("a finding that is gone has no entry; docksweep rules lists the rules")

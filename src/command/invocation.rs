@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, Command, CommandFactory as _};
 
 use crate::cli::{Cli, ConfigurationArgs};
-use crate::command::Failure;
+use crate::command::{Failure, HELP_HINT};
 use crate::config::read_text;
 use crate::document::Mistake;
 use crate::exit_code::ExitCode;
@@ -75,7 +75,10 @@ impl Invocation {
         }
         match settings::in_its_words(&failure.message, &self.settings) {
             Some(message) => {
-                Failure { message, ..failure }.hint("docksweep config shows what is set, and where")
+                let hint = failure.hint.filter(|hint| hint != HELP_HINT);
+                let hint =
+                    hint.or(Some("docksweep config shows what is set, and where".to_owned()));
+                Failure { message, hint, ..failure }
             }
             None => failure,
         }

@@ -7,15 +7,13 @@ use crate::command::Failure;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
 use crate::nearest::nearest;
-use crate::rules::{self, ALL};
 use crate::rules::fleet::FLEET;
+use crate::rules::{self, ALL};
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
         None => list(),
-        Some(name) => {
-            explained(name).ok_or_else(|| unknown(name))?
-        }
+        Some(name) => explained(name).ok_or_else(|| unknown(name))?,
     };
     anstream::print!("{text}");
     Ok(ExitCode::Done)

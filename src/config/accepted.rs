@@ -16,8 +16,8 @@ const MAX_TEXT: u64 = 16 << 20;
 pub(crate) fn suppressions(args: &SuppressArgs) -> Result<Suppressions, ConfigError> {
     let mut all = Suppressions::default();
     for path in &args.suppressions {
-        let text = read_text(path)
-            .map_err(|source| ConfigError::Open { path: path.clone(), source })?;
+        let text =
+            read_text(path).map_err(|source| ConfigError::Open { path: path.clone(), source })?;
         all.add(Suppressions::parse(&path.to_string_lossy(), &text)?);
     }
     Ok(all)

@@ -33,7 +33,12 @@ pub struct TextOptions {
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { colour: Colour::Never, width: 100, minimum: Severity::Info, suppressed: Suppressed::Counted }
+        Self {
+            colour: Colour::Never,
+            width: 100,
+            minimum: Severity::Info,
+            suppressed: Suppressed::Counted,
+        }
     }
 }
 

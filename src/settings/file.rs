@@ -38,7 +38,8 @@ impl File {
                 return Err(unknown_table(&document, program, key));
             };
             let Some(table) = value.get_ref().as_table() else {
-                let message = format!("{subcommand} must be a table, and is {}", kind(value.get_ref()));
+                let message =
+                    format!("{subcommand} must be a table, and is {}", kind(value.get_ref()));
                 return Err(document
                     .mistake(&value.span(), message)
                     .hint(format!("begin with [{subcommand}]")));
@@ -114,8 +115,9 @@ fn values<'v, 'a>(
         (Kind::Switch, _) => Err(wrong(value, "true or false")),
         (Kind::Count, DeValue::Integer(number)) => match number.as_str().parse::<u8>() {
             Ok(count) => Ok(vec![given; usize::from(count)]),
-            Err(_) => Err(document
-                .mistake(&value.span(), format!("{} must be from 0 to 255", flag.name))),
+            Err(_) => {
+                Err(document.mistake(&value.span(), format!("{} must be from 0 to 255", flag.name)))
+            }
         },
         (Kind::Count, _) => Err(wrong(value, "a number")),
         (Kind::List, DeValue::Array(items)) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-use clap::builder::PossibleValue;
 use clap::Command;
+use clap::builder::PossibleValue;
 
 use super::{CONFIGURABLE, File, Flag, Kind, Setting, SettingError, flags, in_effect};
 use crate::sanitize;

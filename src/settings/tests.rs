@@ -19,9 +19,8 @@ fn words(typed: &[&str], text: &str, variables: &[(&str, &str)]) -> Vec<String> 
     let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
     let program = program();
     let scan = program.find_subcommand("scan").unwrap();
-    let settings = in_effect(scan, &typed, Some(&file(text)), |name| {
-        variables.get(name).map(OsString::from)
-    });
+    let settings =
+        in_effect(scan, &typed, Some(&file(text)), |name| variables.get(name).map(OsString::from));
     let words = arguments(&settings.unwrap());
     words.into_iter().map(|word| word.into_string().unwrap()).collect()
 }
@@ -38,13 +37,17 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn switches_counts_and_lists() {
-    let text = "[scan]\nquiet = true\nverbose = 2\noutput = [\"a.json\", \"b.txt\"]\nca = \"x.pem\"";
+    let text =
+        "[scan]\nquiet = true\nverbose = 2\noutput = [\"a.json\", \"b.txt\"]\nca = \"x.pem\"";
     assert_eq!(
         words(&[], text, &[]),
         ["--ca=x.pem", "--output=a.json", "--output=b.txt", "--quiet", "--verbose", "--verbose"]
     );
-    let variables =
-        [("DOCKSWEEP_QUIET", "false"), ("DOCKSWEEP_VERBOSE", "1"), ("DOCKSWEEP_OUTPUT", "c.json, d.txt")];
+    let variables = [
+        ("DOCKSWEEP_QUIET", "false"),
+        ("DOCKSWEEP_VERBOSE", "1"),
+        ("DOCKSWEEP_OUTPUT", "c.json, d.txt"),
+    ];
     assert_eq!(
         words(&[], text, &variables),
         ["--ca=x.pem", "--output=c.json", "--output=d.txt", "--verbose"]
@@ -63,7 +66,8 @@ fn what_is_off_limits_stays_so() {
 
 #[test]
 fn a_setting_gives_way_to_what_it_cannot_stand_beside() {
-    let text = "[scan]\ncheckpoint = \"place\"\ntlscacert = \"ca\"\ntlscert = \"c\"\ntlskey = \"k\"";
+    let text =
+        "[scan]\ncheckpoint = \"place\"\ntlscacert = \"ca\"\ntlscert = \"c\"\ntlskey = \"k\"";
     assert_eq!(words(&["resume"], text, &[]).len(), 3);
     assert_eq!(words(&["context"], text, &[]), ["--checkpoint=place"]);
     let variables = [("DOCKSWEEP_CREDENTIALS", "env")];
@@ -81,7 +85,11 @@ fn mistakes_are_placed() {
         ("[report]\nrate = 5", "c.toml:2:1: unknown key 'rate'", ""),
         ("[scan]\nquiet = 1", "c.toml:2:9: quiet must be true or false, and is a number", ""),
         ("[scan]\nrate = true", "c.toml:2:8: rate must be a string or a number", ""),
-        ("[scan]\nsni = [\"x\"]", "c.toml:2:7: sni must be a string or a number, and is a list", ""),
+        (
+            "[scan]\nsni = [\"x\"]",
+            "c.toml:2:7: sni must be a string or a number, and is a list",
+            "",
+        ),
         ("[scan]\nverbose = 999", "c.toml:2:11: verbose must be from 0 to 255", ""),
         ("[scan]\noutput = [\"x\", \"\"]", "c.toml:2:16: an empty string says nothing", ""),
         ("[scan]\noutput = [[]]", "c.toml:2:11: output must be a list of strings or numbers", ""),
@@ -192,7 +200,8 @@ fn every_flag_has_a_variable_of_its_own() {
             flags(command).map(|flag| variable_of(flag.name)).collect();
         assert_eq!(variables.len(), flags(command).count());
         assert!(variables.iter().all(|name| {
-            name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
+            name.bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit())
         }));
         assert!(variables.is_disjoint(&["CONFIG", "NO_CONFIG"].map(variable_of).into()));
     }
