@@ -33,6 +33,9 @@ pub fn pages(program: Command) -> io::Result<Vec<Page>> {
     Ok(pages)
 }
 
+/// When the manual's own words were last changed.
+const DATE: &str = "2026-11-30";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Program,
@@ -43,6 +46,7 @@ fn page(program: &Command, command: &Command, part: Part) -> io::Result<Page> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let man = Man::new(command.clone())
         .title(name.to_uppercase())
+        .date(DATE)
         .source(format!("docksweep {}", env!("CARGO_PKG_VERSION")))
         .manual("Docksweep");
     let mut text = Vec::new();

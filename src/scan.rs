@@ -333,6 +333,7 @@ pub fn today() -> Date {
     TimeZone::UTC.to_datetime(Timestamp::now()).date()
 }
 
+#[derive(Default)]
 struct Collected<'a> {
     suppressing: Suppressing<'a>,
     endpoints: Vec<v1::Endpoint>,
@@ -352,14 +353,7 @@ struct Mute {
 
 impl<'a> Collected<'a> {
     fn new(suppressing: Suppressing<'a>) -> Self {
-        Self {
-            suppressing,
-            endpoints: Vec::new(),
-            fleet: Fleet::default(),
-            mute: BTreeMap::new(),
-            unasked: Vec::new(),
-            lost: Vec::new(),
-        }
+        Self { suppressing, ..Self::default() }
     }
 
     fn take(&mut self, mut endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {

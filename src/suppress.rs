@@ -237,7 +237,7 @@ impl Entry<'_> {
 }
 
 /// Suppressions at work on one run: what they hide, and which of them hid anything.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Suppressing<'a> {
     all: &'a [Accepted],
     today: Date,

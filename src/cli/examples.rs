@@ -64,9 +64,10 @@ Examples:
   mkdir -p ~/.config/docksweep                a file to begin with:
   docksweep config --print-default > ~/.config/docksweep/docksweep.toml
 
-A flag wins over DOCKSWEEP_ and its name in the environment, that over the file. The file is the first
-there is of --config, DOCKSWEEP_CONFIG, docksweep/docksweep.toml in $XDG_CONFIG_HOME or ~/.config, and
-/etc/docksweep/docksweep.toml; never one in the directory of the run, which may be anybody's.";
+A flag wins over its variable, as DOCKSWEEP_RATE for --rate, and that over the file. The file is the
+first there is of --config, DOCKSWEEP_CONFIG, docksweep/docksweep.toml in $XDG_CONFIG_HOME or
+~/.config, and /etc/docksweep/docksweep.toml; never one in the directory of the run, which may be
+anybody's.";
 
 pub const COMPLETIONS: &str = "\
 Examples:

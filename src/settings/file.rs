@@ -132,7 +132,7 @@ fn values<'v, 'a>(
             // So that a file can name every flag, also those that are not given by default.
             Some(word) if word.is_empty() => Ok(Vec::new()),
             Some(word) => Ok(vec![(word, value)]),
-            None => Err(wrong(value, "a string or a number")),
+            None => Err(wrong(value, "a string or a whole number")),
         },
     }
 }

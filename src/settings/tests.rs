@@ -84,10 +84,10 @@ fn mistakes_are_placed() {
         ("[scan]\nresume = \"x\"", "c.toml:2:1: unknown key 'resume'", ""),
         ("[report]\nrate = 5", "c.toml:2:1: unknown key 'rate'", ""),
         ("[scan]\nquiet = 1", "c.toml:2:9: quiet must be true or false, and is a number", ""),
-        ("[scan]\nrate = true", "c.toml:2:8: rate must be a string or a number", ""),
+        ("[scan]\nrate = true", "c.toml:2:8: rate must be a string or a whole number", ""),
         (
             "[scan]\nsni = [\"x\"]",
-            "c.toml:2:7: sni must be a string or a number, and is a list",
+            "c.toml:2:7: sni must be a string or a whole number, and is a list",
             "",
         ),
         ("[scan]\nverbose = 999", "c.toml:2:11: verbose must be from 0 to 255", ""),

@@ -33,19 +33,19 @@ fn entry(condition: &str) -> String {
 fn a_rule_an_address_or_both() {
     let all: Vec<String> =
         open_endpoint().findings.iter().map(|finding| finding.rule.to_string()).collect();
-    assert_eq!(all, ["api-unauthenticated-plaintext", "api-exposed"]);
+    assert_eq!(all, ["api-unauthenticated-plaintext", "engine-rootful"]);
     let everything: Vec<&str> = all.iter().map(String::as_str).collect();
     for (condition, expected) in [
-        ("rule = \"api-exposed\"", vec!["api-exposed"]),
+        ("rule = \"engine-rootful\"", vec!["engine-rootful"]),
         ("rule = \"cert-expired\"", vec![]),
         ("address = \"10.0.0.0/24\"", everything.clone()),
         ("address = \"10.0.0.5\"", everything.clone()),
         ("address = \"10.0.0.1-10.0.0.4\"", vec![]),
         ("address = \"10.0.0.5\"\nport = 2375", everything.clone()),
         ("address = \"10.0.0.5\"\nport = 2376", vec![]),
-        ("rule = \"api-exposed\"\naddress = \"10.0.0.5-9\"", vec!["api-exposed"]),
-        ("rule = \"api-exposed\"\naddress = \"10.0.1.0/24\"", vec![]),
-        ("rule = \"api-exposed\"\nsubject = \"a certificate\"", vec![]),
+        ("rule = \"engine-rootful\"\naddress = \"10.0.0.5-9\"", vec!["engine-rootful"]),
+        ("rule = \"engine-rootful\"\naddress = \"10.0.1.0/24\"", vec![]),
+        ("rule = \"engine-rootful\"\nsubject = \"a certificate\"", vec![]),
     ] {
         let endpoint = after(&entry(condition), open_endpoint());
         assert_eq!(suppressed(&endpoint), expected, "{condition}");
@@ -57,7 +57,7 @@ fn what_is_accepted_is_marked_and_grades_no_more_but_stays_in_the_baseline() {
     let before = open_endpoint();
     assert_eq!(before.grade, Some(v1::Grade::F));
     let endpoint = after(&entry("rule = \"api-unauthenticated-plaintext\""), before.clone());
-    assert_eq!(endpoint.grade, Some(v1::Grade::B), "of api-exposed");
+    assert_eq!(endpoint.grade, Some(v1::Grade::B), "of engine-rootful");
     assert_eq!(endpoint.baseline, before.baseline);
     assert_eq!(endpoint.findings.len(), before.findings.len());
     let suppression = endpoint.findings[0].suppressed.clone().unwrap();
@@ -79,7 +79,7 @@ fn no_grade_becomes_none_by_accepting() {
 
 #[test]
 fn what_expired_counts_again_and_is_said() {
-    let text = "\n[[suppress]]\nrule = \"api-exposed\"\naddress = \"10.0.0.0/8\"\n\
+    let text = "\n[[suppress]]\nrule = \"engine-rootful\"\naddress = \"10.0.0.0/8\"\n\
                 reason = \"why\"\nexpires = 2027-03-30\n";
     let endpoint = after(text, open_endpoint());
     assert!(suppressed(&endpoint).is_empty());
@@ -87,8 +87,8 @@ fn what_expired_counts_again_and_is_said() {
     let notes = parsed(text).expired(TODAY);
     assert_eq!(
         notes,
-        ["accepted.toml:2: expired on 2027-03-30, so it counts again: api-exposed on \
-          10.0.0.0-10.255.255.255"]
+        ["accepted.toml:2: expired on 2027-03-30, so it counts again: engine-rootful on \
+          10.0.0.0/8"]
     );
     assert!(is_note(&notes[0]));
     assert_eq!(parsed(text).expired(date(2027, 3, 30)), Vec::<String>::new());
@@ -97,7 +97,7 @@ fn what_expired_counts_again_and_is_said() {
 #[test]
 fn what_is_about_nothing_is_told() {
     let text = [
-        entry("rule = \"api-exposed\""),
+        entry("rule = \"engine-rootful\""),
         entry("rule = \"cert-expired\"\naddress = \"::1\"\nport = 2376"),
     ]
     .concat();
@@ -114,7 +114,8 @@ fn what_is_about_nothing_is_told() {
 
 #[test]
 fn a_finding_of_the_fleet_needs_one_entry_about_all_of_its_endpoints() {
-    let found = sample::report().fleet_findings.remove(0);
+    let mut found = sample::report().fleet_findings.remove(0);
+    found.finding.rule = "key-reused".into();
     assert!(found.endpoints.len() > 1);
     let address = |id: &str| id.trim_start_matches("tcp/").parse::<SocketAddr>().unwrap().ip();
     let first = address(&found.endpoints[0]);
@@ -143,33 +144,37 @@ fn mistakes_are_placed_and_say_what_to_write() {
         ("[[supress]]\n".to_owned(), "f:1:3: unknown key 'supress'", "did you mean 'suppress'?"),
         ("suppress = 3\n".to_owned(), "f:1:12: suppressions are tables", "begin with [[suppress]]"),
         ("suppress = [3]\n".to_owned(), "f:1:13: suppressions are tables", "begin with"),
-        (of("ruel = \"api-exposed\""), "f:3:1: unknown key 'ruel'", "did you mean 'rule'?"),
+        (of("ruel = \"engine-rootful\""), "f:3:1: unknown key 'ruel'", "did you mean 'rule'?"),
         (
-            of(&format!("{whole}\nrule = \"api-exposd\"")),
-            "f:5:8: no rule is called 'api-exposd'",
-            "did you mean 'api-exposed'?",
+            of(&format!("{whole}\nrule = \"engine-rootfull\"")),
+            "f:5:8: no rule is called 'engine-rootfull'",
+            "did you mean 'engine-rootful'?",
         ),
         (of("rule = \"zzz\""), "f:3:8: no rule is called 'zzz'", "docksweep rules lists them"),
         (of("rule = 3"), "f:3:8: rule must be a string, and is a number", ""),
         (of(whole), "f:2:1: it names neither a rule nor an address", "not accepting a risk"),
         (
-            of("rule = \"api-exposed\"\nexpires = 2027-01-01"),
+            of("rule = \"engine-rootful\"\nexpires = 2027-01-01"),
             "f:2:1: it has no reason",
             "add reason = ...",
         ),
         (
-            of("rule = \"api-exposed\"\nreason = \" \"\nexpires = 2027-01-01"),
+            of("rule = \"engine-rootful\"\nreason = \" \"\nexpires = 2027-01-01"),
             "f:4:10: reason is empty",
             "",
         ),
-        (of("rule = \"api-exposed\"\nreason = \"r\""), "f:2:1: it has no expires", "the last day"),
         (
-            of("rule = \"api-exposed\"\nreason = \"r\"\nexpires = \"2027-01-01\""),
+            of("rule = \"engine-rootful\"\nreason = \"r\""),
+            "f:2:1: it has no expires",
+            "the last day",
+        ),
+        (
+            of("rule = \"engine-rootful\"\nreason = \"r\"\nexpires = \"2027-01-01\""),
             "f:5:11: expires must be a day, and is a string",
             "without quotes",
         ),
         (
-            of("rule = \"api-exposed\"\nreason = \"r\"\nexpires = 2027-01-01T00:00:00Z"),
+            of("rule = \"engine-rootful\"\nreason = \"r\"\nexpires = 2027-01-01T00:00:00Z"),
             "f:5:11: expires must be a day, and is a date or time",
             "without quotes",
         ),
@@ -193,7 +198,7 @@ fn mistakes_are_placed_and_say_what_to_write() {
 
 #[test]
 fn a_day_that_is_none_is_no_toml() {
-    let text = entry("rule = \"api-exposed\"").replace("2027-03-31", "2027-02-30");
+    let text = entry("rule = \"engine-rootful\"").replace("2027-03-31", "2027-02-30");
     let mistake = Suppressions::parse("f", &text).unwrap_err();
     assert_eq!(mistake.place.line(), "f:4", "{mistake}");
 }
