@@ -2,12 +2,12 @@
 
 use std::io;
 
-use clap::Command;
+use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use crate::exit_code::ExitCode;
-use crate::settings::{CONFIGURABLE, flags, variable_of};
+use crate::settings::{CONFIGURABLE, variable_of};
 
 /// A page: its file's name and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn page(program: &Command, command: &Command, part: Part) -> io::Result<Page> {
     synopsis.text(usage(command));
     append(&mut text, &synopsis);
     man.render_description_section(&mut text)?;
-    man.render_options_section(&mut text)?;
+    append(&mut text, &options(command));
     if command.has_subcommands() {
         man.render_subcommands_section(&mut text)?;
     }
@@ -84,11 +84,71 @@ fn usage(command: &Command) -> Vec<Inline> {
     }
 }
 
+/// Under the headings of the help.
+fn options(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    let args: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set()).collect();
+    if args.is_empty() {
+        return roff;
+    }
+    roff.control("SH", ["OPTIONS"]);
+    let mut headings: Vec<Option<&str>> = vec![None];
+    for heading in args.iter().map(|arg| arg.get_help_heading()) {
+        if !headings.contains(&heading) {
+            headings.push(heading);
+        }
+    }
+    for heading in headings {
+        if let Some(heading) = heading {
+            roff.control("SS", [heading]);
+        }
+        for arg in args.iter().filter(|arg| arg.get_help_heading() == heading) {
+            roff.control("TP", []);
+            roff.text(name(arg));
+            roff.text([roman(meaning(arg))]);
+        }
+    }
+    roff
+}
+
+/// `-i, --input FILE`, or a word that is typed as it is.
+fn name(arg: &Arg) -> Vec<Inline> {
+    let values = arg.get_value_names().unwrap_or_default();
+    let value = values.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(" ");
+    if arg.is_positional() {
+        return vec![italic(value)];
+    }
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let mut line = vec![bold(short.into_iter().chain(long).collect::<Vec<_>>().join(", "))];
+    if arg.get_action().takes_values() && !value.is_empty() {
+        line.extend([roman(" "), italic(value)]);
+    }
+    line
+}
+
+fn meaning(arg: &Arg) -> String {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    if arg.get_action().takes_values() {
+        let names = arg.get_possible_values();
+        let names: Vec<&str> = names.iter().map(|value| value.get_name()).collect();
+        if !names.is_empty() {
+            text.push_str(&format!("; one of {}", names.join(", ")));
+        }
+        let defaults = arg.get_default_values();
+        if let Some(default) = defaults.first() {
+            text.push_str(&format!(" [default: {}]", default.to_string_lossy()));
+        }
+    }
+    text
+}
+
 fn sections(program: &Command, command: &Command, part: Part) -> Roff {
     let mut roff = Roff::new();
     if part == Part::Program {
         exit_status(&mut roff);
-        environment(&mut roff, program);
+        environment(&mut roff);
         files(&mut roff);
     }
     remarks(&mut roff, command);
@@ -103,11 +163,9 @@ fn exit_status(roff: &mut Roff) {
     }
 }
 
-fn environment(roff: &mut Roff, program: &Command) {
+fn environment(roff: &mut Roff) {
     roff.control("SH", ["ENVIRONMENT"]);
-    let scan = program.find_subcommand("scan");
-    let example = scan.and_then(|scan| flags(scan).find(|flag| flag.name == "rate"));
-    let example = example.map_or_else(|| variable_of("rate"), |flag| variable_of(flag.name));
+    let example = variable_of("rate");
     entry(
         roff,
         "DOCKSWEEP_*",

@@ -152,7 +152,7 @@ impl Entry<'_> {
             rule,
             addresses,
             ports: self.ports()?,
-            subject: self.text(SUBJECT)?.map(|text| text.get_ref().to_owned().to_owned()),
+            subject: self.text(SUBJECT)?.map(|text| (*text.get_ref()).to_owned()),
             reason: self.required(REASON, self.text(REASON)?)?.get_ref().trim().to_owned(),
             expires: self.expires()?,
             place: self.document.place(&self.place),
@@ -195,7 +195,7 @@ impl Entry<'_> {
     }
 
     fn expires(&self) -> Result<Date, Mistake> {
-        let value = self.required(EXPIRES, self.table.get(EXPIRES).map(Ok).transpose()?)?;
+        let value = self.required(EXPIRES, self.table.get(EXPIRES))?;
         let date = match value.get_ref() {
             DeValue::Datetime(toml::value::Datetime { date, time: None, offset: None }) => *date,
             _ => None,

@@ -215,8 +215,9 @@ fn suppressed(page: &mut Page, report: &v1::Report) {
         let endpoints = fleet.endpoints.iter().map(|id| address_of(id).to_owned());
         (&fleet.finding, endpoints.collect())
     });
-    let mut accepted: BTreeMap<(&str, Reverse<Severity>, &str), (&v1::Suppression, Vec<String>)> =
-        BTreeMap::new();
+    /// Where it is written, and what it hides.
+    type Hidden<'a> = (&'a str, Reverse<Severity>, &'a str);
+    let mut accepted: BTreeMap<Hidden<'_>, (&v1::Suppression, Vec<String>)> = BTreeMap::new();
     for (finding, endpoints) in of_endpoints.chain(of_fleet) {
         let Some(suppression) = &finding.suppressed else { continue };
         let key = (suppression.source.as_str(), Reverse(finding.severity), finding.rule.as_ref());
