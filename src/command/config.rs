@@ -44,9 +44,9 @@ fn checked(file: Option<&File>) -> Result<(), Failure> {
             // Nobody asks for a run of it here.
             Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
             Err(error) if error.use_stderr() => {
-                let Failure { code, message, .. } = usage_error(&error);
-                let message = settings::in_its_words(&message, &settings).unwrap_or(message);
-                return Err(Failure { code, message, hint: None });
+                let failure = usage_error(&error);
+                let message = settings::in_its_words(&failure.message, &settings);
+                return Err(Failure { message: message.unwrap_or(failure.message), ..failure });
             }
             _ => {}
         }
