@@ -1,7 +1,7 @@
 # Everything a contributor runs. The first two targets are all that a newcomer needs.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-sweep compare shards compose-check lab-install lab-up lab-down schema advisories deny
+.PHONY: help demo deb static test lint bench bench-sweep compare shards compose-check lab-install lab-up lab-down schema advisories deny
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -9,7 +9,21 @@ help: ## list the targets
 demo: ## scan a small fleet served in this process; report on screen and in target/demo/
 	cargo run --quiet --locked --example demo
 
-test: lab-install ## install what the lab needs, start real servers, run every test, in both builds
+CARGO_DEB = target/tools/bin/cargo-deb
+
+deb: $(CARGO_DEB) ## build the Debian package, into target/debian/
+	cargo build --release --locked
+	scripts/package-assets target/release/docksweep
+	$(CARGO_DEB) --no-build --output target/debian/
+
+static: ## build a program that needs no library of the machine (needs musl-tools and the target)
+	cargo build --release --locked --target x86_64-unknown-linux-musl
+
+# Built once, some minutes; kept with what else is built.
+$(CARGO_DEB):
+	cargo install cargo-deb --locked --quiet --version 3.8.0 --root target/tools
+
+test: lab-install $(CARGO_DEB) ## install what the lab needs, start real servers, run every test, in both builds
 	tests/lab/lab.sh up
 	status=0; \
 	{ DOCKSWEEP_LAB=up cargo test --locked && \

@@ -12,22 +12,27 @@ use crate::report::Format;
 use crate::target::Ports;
 use crate::target::order::Shard;
 
+mod examples;
 mod history;
 mod settings;
 mod suppress;
 mod unattended;
 
 pub use history::{DiffArgs, HistoryArgs, RecordArgs};
-pub use settings::{CompletionsArgs, ConfigArgs, ExplainArgs, ManArgs};
+pub use settings::{CompletionsArgs, ConfigArgs, ConfigurationArgs, ExplainArgs, ManArgs};
 pub use suppress::SuppressArgs;
 pub use unattended::{Every, NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
 
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
 #[command(name = "docksweep", version, about, max_term_width = 100, propagate_version = true)]
+#[command(after_help = examples::PROGRAM)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+
+    #[command(flatten)]
+    pub configuration: ConfigurationArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,28 +41,37 @@ pub enum Command {
     #[command(after_help = SCAN_EXAMPLES)]
     Scan(Box<ScanArgs>),
     /// Judge a stored JSON report again, offline, with today's rules and date.
+    #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
     /// Join stored JSON reports, of shards or of different ranges, and judge what spans them.
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArgs),
     /// Show what engine versions are judged by, and of which day it is, or add to it.
+    #[command(after_help = examples::ADVISORIES)]
     Advisories(AdvisoriesArgs),
     /// Show the runs that are kept, or what is known of one address.
+    #[command(after_help = examples::HISTORY)]
     History(HistoryArgs),
     /// Say what is new, fixed, changed, gone or not reached between two runs.
+    #[command(after_help = examples::DIFF)]
     Diff(DiffArgs),
     /// List the rules, or explain one.
+    #[command(after_help = examples::RULES)]
     Rules(RulesArgs),
     /// Explain a rule or a finding: why it matters, how it was found, what to do.
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
     /// Print a systemd timer or a crontab line for a scan.
     #[command(after_help = unattended::SCHEDULE_EXAMPLES)]
     Schedule(ScheduleArgs),
-    /// Show the configuration.
+    /// Show what every flag is set to, and where.
+    #[command(after_help = examples::CONFIG)]
     Config(ConfigArgs),
     /// Print completions for a shell.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Write the manual pages.
+    #[command(after_help = examples::MAN)]
     Man(ManArgs),
 }
 
@@ -214,11 +228,22 @@ pub struct ScanArgs {
     pub tlskey: Option<PathBuf>,
 
     /// Take all three from DOCKER_CERT_PATH, as Docker's client does
-    #[arg(long, value_enum, value_name = "FROM", help_heading = "Credentials")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FROM",
+        conflicts_with_all = ["tlscacert", "tlscert", "tlskey", "context"],
+        help_heading = "Credentials"
+    )]
     pub credentials: Option<CredentialsFrom>,
 
     /// Take all three from this context of Docker's command line
-    #[arg(long, value_name = "NAME", help_heading = "Credentials")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["tlscacert", "tlscert", "tlskey"],
+        help_heading = "Credentials"
+    )]
     pub context: Option<String>,
 
     /// Show servers that demand a client certificate a throwaway one that nobody vouches for, on

@@ -7,6 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::{Cli, Command};
+use crate::command::invocation::Invocation;
 use crate::exit_code::ExitCode;
 use crate::sanitize;
 
@@ -17,6 +18,7 @@ mod config;
 mod diff;
 mod explain;
 mod history;
+mod invocation;
 mod judging;
 mod kept;
 mod man;
@@ -31,30 +33,33 @@ mod schedule;
 /// Runs a whole command line; errors are printed here, and only here.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let result = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(cli, &arguments),
-        Err(error) => usage(&error),
-    };
+    let result = Invocation::of(arguments).and_then(|invocation| {
+        let result = match Cli::try_parse_from(&invocation.arguments) {
+            Ok(cli) => run(cli, &invocation),
+            Err(error) => usage(&error),
+        };
+        result.map_err(|failure| invocation.in_its_words(failure))
+    });
     result.unwrap_or_else(|failure| {
         failure.print();
         failure.code
     })
 }
 
-fn run(cli: Cli, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+fn run(cli: Cli, invocation: &Invocation) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Scan(args) => scan::run(*args, arguments),
-        Command::Report(args) => report::run(args),
-        Command::Merge(args) => merge::run(args),
+        Command::Scan(args) => scan::run(*args, invocation),
+        Command::Report(args) => report::run(args, invocation),
+        Command::Merge(args) => merge::run(args, invocation),
         Command::Advisories(args) => advisories::run(args),
         Command::History(args) => history::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schedule(args) => schedule::run(&args),
-        Command::Config(args) => config::run(&args),
+        Command::Config(args) => config::run(&args, &cli.configuration),
         Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
@@ -74,6 +79,13 @@ fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
         let _ = error.print();
         return Ok(ExitCode::Usage);
     }
+    Err(usage_error(error))
+}
+
+/// Where there is nothing better to say.
+const HELP_HINT: &str = "--help shows what there is";
+
+fn usage_error(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -81,7 +93,7 @@ fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
     if message.ends_with(':') {
         message = format!("{message} {}", lines.next().unwrap_or_default());
     }
-    Err(Failure::usage(message).hint("--help shows what there is"))
+    Failure::usage(message).hint(HELP_HINT)
 }
 
 /// Why a command stopped, for a person: what is wrong and, where there is one, what to do next.

@@ -12,8 +12,9 @@ use clap::ValueEnum as _;
 use thiserror::Error;
 
 use crate::certificate::key::known::{KnownKeys, ListError};
-use crate::cli::{self, CredentialsFrom, ScanArgs, When};
+use crate::cli::{self, CredentialsFrom, ScanArgs, SuppressArgs, When};
 use crate::credentials::{Credentials, CredentialsError, Source};
+use crate::document::Mistake;
 use crate::finding::Severity;
 use crate::observation::SuitesAsked;
 use crate::probe::http::HttpLimits;
@@ -21,13 +22,16 @@ use crate::probe::stream::Dialer;
 use crate::probe::throwaway::{Throwaway, ThrowawayError};
 use crate::probe::{CONNECTIONS_AT_ONCE, ProbeConfig};
 use crate::report::{Colour, Destination, Format, TextOptions};
+use crate::suppress::Suppressions;
 use crate::sweep::{Engine, EngineChoice, Rate, SweepConfig, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetError, TargetList};
 use crate::trust::Anchors;
 
+mod accepted;
 mod anchors;
 
+pub(crate) use accepted::{read_text, suppressions};
 pub use anchors::AnchorsError;
 pub(crate) use anchors::anchors;
 
@@ -45,6 +49,9 @@ pub struct Config {
     pub parallel_endpoints: usize,
     pub sni: Option<String>,
     pub anchors: Option<Arc<Anchors>>,
+    /// Those of `--suppress`.
+    pub suppressions: Suppressions,
+    pub show_suppressed: bool,
     pub vantage: Option<String>,
     pub outputs: Vec<(Destination, Format)>,
     pub text: TextOptions,
@@ -106,6 +113,8 @@ pub enum ConfigError {
     #[error(transparent)]
     Throwaway(#[from] ThrowawayError),
     #[error(transparent)]
+    Suppressions(#[from] Mistake),
+    #[error(transparent)]
     Anchors(#[from] AnchorsError),
     #[error("{}: {source}", .path.display())]
     KeyList { path: PathBuf, source: ListError },
@@ -115,7 +124,7 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// What to type instead, where that can be said.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::NoTargets => Some("docksweep scan 10.0.0.0/24, or -i FILE"),
             Self::OutputFormat(path) if path.to_ascii_lowercase().ends_with(".xml") => Some(
@@ -128,6 +137,7 @@ impl ConfigError {
                 Some("the certificate is only shown to servers that lead to --tlscacert")
             }
             Self::Credentials(error) => error.hint(),
+            Self::Suppressions(mistake) => mistake.hint.as_deref(),
             Self::Anchors(error) => error.hint(),
             Self::KeyList { .. } => {
                 Some("a list has a SHA-256 in hex a line, or is badkeys' blocklist.dat")
@@ -164,6 +174,7 @@ impl Config {
         let throwaway = args.try_untrusted_cert.then(Throwaway::new).transpose()?.map(Arc::new);
         let anchors = anchors(&args.trust)?.map(Arc::new);
         let known_keys = known_keys(&args.key_blocklists)?;
+        let suppressions = suppressions(&args.suppress)?;
         let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
@@ -238,9 +249,11 @@ impl Config {
             parallel_endpoints,
             sni,
             anchors,
+            suppressions,
+            show_suppressed: args.suppress.show_suppressed,
             vantage: args.vantage,
             outputs,
-            text: text_options(args.color, args.severity),
+            text: text_options(args.color, args.severity, &args.suppress),
             fail_on: args.fail_on,
             max_duration: args.max_duration,
             dry_run: args.dry_run,
@@ -482,8 +495,9 @@ fn output(text: &str) -> Result<(Destination, Format), ConfigError> {
 }
 
 /// The text on stdout; files get neither colour nor the terminal's width.
-pub(crate) fn text_options(color: When, minimum: Severity) -> TextOptions {
-    TextOptions { colour: colour(color), width: terminal_width(), minimum }
+pub(crate) fn text_options(color: When, minimum: Severity, suppress: &SuppressArgs) -> TextOptions {
+    let suppressed = accepted::shown(suppress);
+    TextOptions { colour: colour(color), width: terminal_width(), minimum, suppressed }
 }
 
 fn colour(when: When) -> Colour {

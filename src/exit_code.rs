@@ -26,6 +26,37 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// Every one, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NothingToScan,
+        Self::FindingsAtThreshold,
+        Self::CutShort,
+        Self::Locked,
+        Self::Interrupted,
+    ];
+
+    /// In a sentence, for the manual.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Done => "Done, and nothing at or above --fail-on.",
+            Self::Failed => {
+                "Failed: a report could not be written, or the system refused something vital."
+            }
+            Self::Usage => "Bad flags, settings or targets; nothing was sent.",
+            Self::NothingToScan => "The targets, less the excludes, leave nothing to scan.",
+            Self::FindingsAtThreshold => "A finding is at or above --fail-on.",
+            Self::CutShort => {
+                "Cut short by a signal or --max-duration, or shards are missing from a merge; the \
+                 report is partial. Goes before 10."
+            }
+            Self::Locked => "Another run holds the lock.",
+            Self::Interrupted => "A second Ctrl-C; there is no report.",
+        }
+    }
+
     /// In a few words, for others than scripts.
     pub const fn meaning(self) -> &'static str {
         match self {

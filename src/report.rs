@@ -27,7 +27,7 @@ pub(crate) mod sample;
 
 pub use kept::{Kept, keep};
 pub use output::{Destination, Output, Readers};
-pub use text::{Colour, TextOptions};
+pub use text::{Colour, Suppressed, TextOptions};
 pub use v1::{Judged, Report};
 
 /// Writes one format to one output.

@@ -214,6 +214,12 @@ pub static ALL: &[&Rule] = &[
     &container::CONTAINER_CAPABILITIES,
 ];
 
+/// The names of all rules, those of the fleet last.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let fleet = fleet::FLEET.iter().map(|rule| rule.name);
+    ALL.iter().map(|rule| rule.name).chain(fleet)
+}
+
 /// What all rules together say of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -297,6 +303,17 @@ impl Grade {
             Self::F => "F",
         }
     }
+
+    /// By the worst finding that counts; `None`: there is none.
+    pub const fn of(worst: Option<Severity>) -> Self {
+        match worst {
+            Some(Severity::Critical) => Self::F,
+            Some(Severity::High) => Self::D,
+            Some(Severity::Medium) => Self::C,
+            Some(Severity::Low) => Self::B,
+            Some(Severity::Info) | None => Self::A,
+        }
+    }
 }
 
 /// The grade of the worst finding; `None` while access is undetermined, for then the worst may be
@@ -305,13 +322,7 @@ pub fn grade(findings: &[Finding], access: Access) -> Option<Grade> {
     if access == Access::Undetermined {
         return None;
     }
-    Some(match findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Critical) => Grade::F,
-        Some(Severity::High) => Grade::D,
-        Some(Severity::Medium) => Grade::C,
-        Some(Severity::Low) => Grade::B,
-        Some(Severity::Info) | None => Grade::A,
-    })
+    Some(Grade::of(findings.iter().map(|finding| finding.severity).max()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,7 @@ use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
 use crate::rules::fleet::{EndpointKeys, Fleet};
 use crate::rules::{self, Basis, Subject};
+use crate::suppress::{Suppressing, Suppressions};
 use crate::sweep::{
     SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept, sweep,
 };
@@ -48,6 +51,8 @@ pub struct ScanConfig {
     pub advisories: Arc<Advisories>,
     /// What the chains of certificates should lead to.
     pub anchors: Option<Arc<Anchors>>,
+    /// Findings that are accepted.
+    pub suppressions: Arc<Suppressions>,
 }
 
 impl ScanConfig {
@@ -87,6 +92,8 @@ pub struct ScanOutcome {
     pub incomplete_reason: Option<String>,
     /// What a reader of the report should know beside its findings.
     pub notes: Vec<String>,
+    /// Suppressions that were about nothing.
+    pub idle_suppressions: Vec<String>,
     /// Whether another run could find out more of what was asked for.
     pub left_over: bool,
 }
@@ -140,7 +147,8 @@ pub async fn run(
     let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
     let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
-    let mut collected = Collected::default();
+    let suppressing = Suppressing::new(&config.suppressions, today());
+    let mut collected = Collected::new(suppressing);
     let mut drained = false;
     let mut left = Left::of(&earlier);
     let mut waiting: VecDeque<SocketAddr> = left.pending.iter().copied().collect();
@@ -320,8 +328,14 @@ fn endpoint(address: SocketAddr, config: &ScanConfig) -> Endpoint {
     Endpoint { address: address.ip(), port: address.port(), names, sni }
 }
 
+/// The day in UTC.
+pub fn today() -> Date {
+    TimeZone::UTC.to_datetime(Timestamp::now()).date()
+}
+
 #[derive(Default)]
-struct Collected {
+struct Collected<'a> {
+    suppressing: Suppressing<'a>,
     endpoints: Vec<v1::Endpoint>,
     fleet: Fleet,
     /// Mute ports by network, /24 or /64, until it is known whether they are worth a line each.
@@ -337,8 +351,13 @@ struct Mute {
     first: Vec<v1::Endpoint>,
 }
 
-impl Collected {
-    fn take(&mut self, endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {
+impl<'a> Collected<'a> {
+    fn new(suppressing: Suppressing<'a>) -> Self {
+        Self { suppressing, ..Self::default() }
+    }
+
+    fn take(&mut self, mut endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {
+        self.suppressing.endpoint(&mut endpoint);
         if !is_mute(&endpoint) {
             judged(&endpoint);
             self.endpoints.push(endpoint);
@@ -389,8 +408,15 @@ impl Collected {
             None if missing > 0 => Some(format!("{missing} probes could not be made")),
             None => None,
         };
-        let fleet_findings = self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
+        let mut fleet_findings: Vec<v1::FleetFinding> =
+            self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
+        fleet_findings.iter_mut().for_each(|found| self.suppressing.fleet(found));
+        let idle_suppressions = self.suppressing.idle();
+        for idle in &idle_suppressions {
+            info!("{idle}");
+        }
         ScanOutcome {
+            idle_suppressions,
             endpoints: self.endpoints,
             fleet_findings,
             left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),

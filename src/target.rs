@@ -64,6 +64,19 @@ impl FromStr for Ports {
     }
 }
 
+impl FromStr for AddressRange {
+    type Err = TargetProblem;
+
+    /// An address, a network or a range.
+    fn from_str(text: &str) -> Result<Self, TargetProblem> {
+        match parse::target(text)? {
+            Target::Addresses { range, port: None } => Ok(range),
+            Target::Addresses { port: Some(_), .. } => Err(TargetProblem::UnwantedPort),
+            Target::Name(_) => Err(TargetProblem::UnwantedName),
+        }
+    }
+}
+
 /// Targets and excludes as given, before names are resolved.
 #[derive(Clone, Debug, Default)]
 pub struct TargetList {

@@ -405,8 +405,14 @@ async fn credentials_that_make_no_sense_stop_before_the_first_packet() {
     let cases: &[(&[&str], &str)] = &[
         (&["--tlscacert", &ca], "--tlscacert needs --tlscert and --tlskey too"),
         (&["--tlscert", &cert, "--tlskey", &key], "--tlscert and --tlskey needs --tlscacert too"),
-        (&["--tlscert", &cert, "--context", "lab"], "--tlscert and --context"),
-        (&["--credentials", "env", "--context", "lab"], "--credentials and --context"),
+        (
+            &["--tlscert", &cert, "--context", "lab"],
+            "'--tlscert <FILE>' cannot be used with '--context",
+        ),
+        (
+            &["--credentials", "env", "--context", "lab"],
+            "'--credentials <FROM>' cannot be used with '--context",
+        ),
         (&["--credentials", "env"], "DOCKER_CERT_PATH is not set"),
         (&["--credentials", "keyring"], "--credentials"),
         (&["--context", "nowhere"], "there is no context 'nowhere'"),

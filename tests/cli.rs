@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use docksweep::advisories::Advisories;
 use serde_json::Value;
 
@@ -365,14 +366,17 @@ fn every_rule_is_listed_and_explained() {
 
 #[test]
 fn help_says_what_there_is() {
-    for args in [
-        vec!["--help"],
-        vec!["scan", "--help"],
-        vec!["advisories", "--help"],
-        vec!["advisories", "import", "--help"],
-    ] {
+    let program = docksweep::cli::Cli::command();
+    let mut all = vec![vec!["--help"]];
+    for command in program.get_subcommands() {
+        all.push(vec![command.get_name(), "--help"]);
+        let nested = command.get_subcommands();
+        all.extend(nested.map(|nested| vec![command.get_name(), nested.get_name(), "--help"]));
+    }
+    for args in all {
         let output = run(&args);
         let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Examples:"), "{args:?} has no examples");
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/help"));
         settings.set_prepend_module_to_snapshot(false);

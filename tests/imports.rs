@@ -66,6 +66,15 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("schedule", &["schedule"], PURE),
     ("lock", &[], &["tokio", "TcpStream", "UdpSocket"]),
     ("webhook", &["webhook", "sanitize"], &["tokio", "std::fs"]),
+    ("nearest", &[], PURE),
+    ("document", &["document", "nearest"], PURE),
+    (
+        "suppress",
+        &["suppress", "document", "finding", "nearest", "report", "rules", "target"],
+        PURE,
+    ),
+    ("settings", &["settings", "document", "sanitize", "suppress"], PURE),
+    ("manual", &["exit_code", "settings"], PURE),
 ];
 
 /// No network, no clock, no files.

@@ -2,7 +2,36 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgMatches, Args};
+
+/// What is read beside the command line.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigurationArgs {
+    /// Take settings and accepted risks from FILE [default: docksweep/docksweep.toml in
+    /// $XDG_CONFIG_HOME or ~/.config, else in /etc]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        overrides_with = "no_config",
+        help_heading = "Configuration"
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Take none from a file
+    #[arg(long, global = true, overrides_with = "config", help_heading = "Configuration")]
+    pub no_config: bool,
+}
+
+impl ConfigurationArgs {
+    /// As far as they are among these matches, some of which may be wrong.
+    pub fn of(matches: &ArgMatches) -> Self {
+        Self {
+            config: matches.try_get_one("config").ok().flatten().cloned(),
+            no_config: matches.try_get_one("no_config").ok().flatten() == Some(&true),
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -25,7 +54,11 @@ pub struct ManArgs {
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A rule, or a finding's id
+    /// A rule, or a finding's id in a report
     #[arg(value_name = "FINDING")]
     pub finding: String,
+
+    /// Show what was found, from a report that `scan -o FILE.json` wrote
+    #[arg(long, value_name = "FILE.json")]
+    pub report: Option<PathBuf>,
 }

@@ -1,13 +1,15 @@
 //! Stored facts judged anew, one endpoint at a time: shared by `report` and `merge`.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::advisories::Advisories;
 use crate::certificate::key::known::KnownKeys;
 use crate::cli::JudgingArgs;
-use crate::command::Failure;
 use crate::command::advisories::{self, Known};
+use crate::command::invocation::Invocation;
 use crate::command::scan::{TRUST_NOTE, exit_code, rules_version, trust_note};
+use crate::command::{Failure, warn};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
@@ -17,6 +19,7 @@ use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::rules::Basis;
 use crate::rules::fleet::Fleet;
 use crate::scan;
+use crate::suppress::{self, Suppressing, Suppressions};
 use crate::trust::Anchors;
 
 /// By what is judged, and where the report goes.
@@ -27,13 +30,24 @@ pub(super) struct Judging {
     outputs: Vec<(Destination, Format)>,
     text: TextOptions,
     fail_on: Option<Severity>,
+    suppressions: Suppressions,
+    show_suppressed: bool,
+    /// On which it is judged what is expired.
+    today: Date,
 }
 
 impl Judging {
-    pub(super) fn new(args: &JudgingArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &JudgingArgs, invocation: &Invocation) -> Result<Self, Failure> {
+        let mut suppressions = config::suppressions(&args.suppress)?;
+        suppressions.add(invocation.suppressions.clone());
+        let today = scan::today();
+        suppressions.expired(today).iter().for_each(|note| warn(note));
         Ok(Self {
+            today,
+            suppressions,
+            show_suppressed: args.suppress.show_suppressed,
             outputs: config::outputs(&args.outputs, args.format, config::Stdout::TextAlone)?,
-            text: config::text_options(args.color, args.severity),
+            text: config::text_options(args.color, args.severity, &args.suppress),
             known: advisories::load(args.advisories.as_deref())?,
             anchors: config::anchors(&args.trust).map_err(config::ConfigError::from)?,
             known_keys: config::known_keys(&args.key_blocklists)?,
@@ -45,7 +59,10 @@ impl Judging {
     /// `judged again`.
     pub(super) fn note(&self, scan: &mut v1::Scan, how: &str) {
         let tool = self.tool();
-        scan.notes.retain(|note| !advisories::is_note(note) && !note.starts_with(TRUST_NOTE));
+        scan.notes.retain(|note| {
+            let is_of_trust = note.starts_with(TRUST_NOTE);
+            !advisories::is_note(note) && !is_of_trust && !suppress::is_note(note)
+        });
         scan.notes.push(format!(
             "{how} by {} {} on {}, from what was seen then",
             tool.name,
@@ -54,6 +71,7 @@ impl Judging {
         ));
         scan.notes.extend(self.known.notes(Timestamp::now()));
         scan.notes.extend(self.anchors.as_ref().map(trust_note));
+        scan.notes.extend(self.suppressions.expired(self.today));
     }
 
     /// Opens the outputs. `scan` is as for [`crate::report::Reporter::begin`].
@@ -62,9 +80,7 @@ impl Judging {
         for (destination, format) in &self.outputs {
             let text = match destination {
                 Destination::Stdout => self.text,
-                Destination::File(_) => {
-                    TextOptions { minimum: self.text.minimum, ..TextOptions::default() }
-                }
+                Destination::File(_) => self.text.for_file(),
             };
             reporters.add_ordered(destination, *format, text).map_err(|e| Failure::error(&e))?;
         }
@@ -77,6 +93,7 @@ impl Judging {
             keeps: self.outputs.iter().any(|(_, format)| format.needs_all_endpoints()),
             kept: Vec::new(),
             fleet: Fleet::default(),
+            suppressing: Suppressing::new(&self.suppressions, self.today),
         })
     }
 
@@ -98,6 +115,7 @@ pub(super) struct Judged<'a> {
     keeps: bool,
     kept: Vec<v1::Endpoint>,
     fleet: Fleet,
+    suppressing: Suppressing<'a>,
 }
 
 impl Judged<'_> {
@@ -105,6 +123,7 @@ impl Judged<'_> {
     pub(super) fn add(&mut self, observation: Observation) {
         let (mut endpoint, keys) = scan::judge_for_fleet(observation, self.judging.basis());
         self.fleet.add(keys);
+        self.suppressing.endpoint(&mut endpoint);
         self.summary.add(&endpoint);
         self.reporters.endpoint(&endpoint);
         if self.keeps {
@@ -115,11 +134,17 @@ impl Judged<'_> {
     }
 
     /// Judges what spans the endpoints, and commits the outputs.
-    pub(super) fn finish(self, scan: v1::Scan) -> Result<ExitCode, Failure> {
-        let Self { judging, reporters, mut summary, kept, fleet, .. } = self;
-        let fleet_findings: Vec<v1::FleetFinding> =
+    pub(super) fn finish(self, mut scan: v1::Scan) -> Result<ExitCode, Failure> {
+        let Self { judging, reporters, mut summary, kept, fleet, mut suppressing, .. } = self;
+        let mut fleet_findings: Vec<v1::FleetFinding> =
             fleet.judge().iter().map(v1::FleetFinding::from).collect();
-        fleet_findings.iter().for_each(|found| summary.add_fleet(found));
+        for found in &mut fleet_findings {
+            suppressing.fleet(found);
+            summary.add_fleet(found);
+        }
+        if judging.show_suppressed {
+            scan.notes.extend(suppressing.idle());
+        }
         let (schema, tool) = (v1::Schema::V1, judging.tool());
         let report =
             Report { schema, tool, scan, summary, fleet_findings, changes: None, endpoints: kept };

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::cli::MergeArgs;
+use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
 use crate::command::report::{open, shown, unreadable};
 use crate::command::{Failure, command_line};
@@ -19,8 +20,8 @@ use joined::Part;
 
 mod joined;
 
-pub(super) fn run(args: MergeArgs) -> Result<ExitCode, Failure> {
-    let judging = Judging::new(&args.judging)?;
+pub(super) fn run(args: MergeArgs, invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let judging = Judging::new(&args.judging, invocation)?;
     limits::raise_open_files();
     let mut parts = Vec::new();
     for path in &args.files {

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
+use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
 use crate::exit_code::ExitCode;
 use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
 use crate::sanitize;
 
-pub(super) fn run(args: ReportArgs) -> Result<ExitCode, Failure> {
-    let judging = Judging::new(&args.judging)?;
+pub(super) fn run(args: ReportArgs, invocation: &Invocation) -> Result<ExitCode, Failure> {
+    let judging = Judging::new(&args.judging, invocation)?;
     let head = stored::head(open(&args.file)?).map_err(|error| unreadable(&args.file, &error))?;
     let Some(mut scan) = head.scan else {
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));

@@ -11,36 +11,54 @@ use jiff::Timestamp;
 use crate::checkpoint::{
     Checkpoint, CheckpointError, Header, Kept, ResolvedName, Stored, UnresolvedName, check_free,
 };
-use crate::cli::{Cli, Command, ScanArgs};
+use crate::cli::{Cli, Command, ConfigurationArgs, ScanArgs};
+use crate::command::invocation::{self, Invocation};
 use crate::command::{Failure, chain, warn};
 use crate::config::Config;
 use crate::exit_code::ExitCode;
 use crate::report::v1;
 use crate::sanitize;
 use crate::scan::Earlier;
+use crate::suppress::Suppressions;
 use crate::sweep::{Resume, SweepConfig};
 use crate::target::{NamedTarget, TargetList};
 
 /// Reads the checkpoint to go on with, if there is one, and settles the flags of the scan.
-pub(super) fn settle(
-    args: ScanArgs,
-    arguments: &[OsString],
-) -> Result<(ScanArgs, Option<Stored>), Failure> {
+pub(super) fn settle(args: ScanArgs, invocation: &Invocation) -> Result<Settled, Failure> {
     if let Some(path) = &args.checkpoint {
         check_free(path)?;
     }
-    let Some(path) = args.resume.clone() else { return Ok((args, None)) };
+    let suppressions = invocation.suppressions.clone();
+    let Some(path) = args.resume.clone() else {
+        return Ok(Settled { args, stored: None, suppressions });
+    };
     let stored = Stored::load(&path)?;
-    let mut args = match args.targets.is_empty() && args.inputs.is_empty() {
-        true => repeated(&stored, arguments)?,
-        false => args,
+    let (mut args, suppressions) = match args.targets.is_empty() && args.inputs.is_empty() {
+        true => {
+            let (args, configuration) = repeated(&stored, &invocation.arguments)?;
+            // Settings are those of the beginning; what is accepted is a matter of today.
+            let file = invocation::file(&configuration)?;
+            (args, file.map(|file| file.suppressions).unwrap_or_default())
+        }
+        false => (args, suppressions),
     };
     args.checkpoint = Some(path);
-    Ok((args, Some(stored)))
+    Ok(Settled { args, stored: Some(stored), suppressions })
+}
+
+/// What a scan is to do, be it new or gone on with.
+pub(super) struct Settled {
+    pub(super) args: ScanArgs,
+    pub(super) stored: Option<Stored>,
+    /// What the configuration file accepts.
+    pub(super) suppressions: Suppressions,
 }
 
 /// The command line that the scan began with, and the flags given now.
-fn repeated(stored: &Stored, arguments: &[OsString]) -> Result<ScanArgs, Failure> {
+fn repeated(
+    stored: &Stored,
+    arguments: &[OsString],
+) -> Result<(ScanArgs, ConfigurationArgs), Failure> {
     let first = stored.header().arguments.clone().ok_or_else(|| {
         Failure::usage("the scan's first command line was not UTF-8, so it is not kept")
             .hint("give it again, with --resume instead of --checkpoint")
@@ -55,8 +73,8 @@ fn repeated(stored: &Stored, arguments: &[OsString]) -> Result<ScanArgs, Failure
     let parser = Cli::command().mut_subcommand("scan", |scan| scan.args_override_self(true));
     let parsed =
         parser.try_get_matches_from(line).and_then(|matches| Cli::from_arg_matches(&matches));
-    match parsed.map(|cli| cli.command) {
-        Ok(Command::Scan(args)) => Ok(*args),
+    match parsed {
+        Ok(Cli { command: Command::Scan(args), configuration }) => Ok((*args, configuration)),
         Ok(_) => Err(Failure::failed("the checkpoint's command line is no scan")),
         Err(error) => Err(Failure::usage(format!(
             "with the checkpoint's command line: {}",

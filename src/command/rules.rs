@@ -6,22 +6,31 @@ use crate::cli::RulesArgs;
 use crate::command::Failure;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
-use crate::rules::ALL;
+use crate::nearest::nearest;
 use crate::rules::fleet::FLEET;
+use crate::rules::{self, ALL};
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
         None => list(),
-        Some(name) => {
-            let rule = texts().find(|rule| rule.name == name).ok_or_else(|| {
-                Failure::usage(format!("no rule is called '{name}'"))
-                    .hint("docksweep rules lists them")
-            })?;
-            explain(&rule)
-        }
+        Some(name) => explained(name).ok_or_else(|| unknown(name))?,
     };
     anstream::print!("{text}");
     Ok(ExitCode::Done)
+}
+
+/// Everything that is said of a rule; `None`: there is none of this name.
+pub(super) fn explained(name: &str) -> Option<String> {
+    texts().find(|rule| rule.name == name).map(|rule| explain(&rule))
+}
+
+/// No rule is called so.
+pub(super) fn unknown(name: &str) -> Failure {
+    let failure = Failure::usage(format!("no rule is called '{name}'"));
+    match nearest(name, rules::names()) {
+        Some(nearest) => failure.hint(format!("did you mean '{nearest}'?")),
+        None => failure.hint("docksweep rules lists them"),
+    }
 }
 
 /// What is said of a rule, be it of one endpoint or of all.

@@ -1,6 +1,5 @@
 //! `docksweep scan`: from flags to report and exit code.
 
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +12,10 @@ use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
 use crate::command::advisories::{self, Known};
 use crate::command::announce::Announcing;
+use crate::command::invocation::Invocation;
 use crate::command::kept::unwritten;
 use crate::command::remember::Memory;
-use crate::command::resume::{self, Described as KeptAs, Finished, Keeping};
+use crate::command::resume::{self, Described as KeptAs, Finished, Keeping, Settled};
 use crate::command::{Failure, chain, command_line, warn};
 use crate::config::{Config, ConfigError, Described};
 use crate::exit_code::ExitCode;
@@ -32,12 +32,13 @@ use crate::target::order::Shard;
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
 use crate::trust::Anchors;
 
-pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: ScanArgs, invocation: &Invocation) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
-    let (args, stored) = resume::settle(args, arguments)?;
+    let Settled { args, stored, suppressions } = resume::settle(args, invocation)?;
     let advisories = args.advisories.clone();
     let (record, unattended) = (args.record.clone(), args.unattended.clone());
-    let config = Config::new(args)?;
+    let mut config = Config::new(args)?;
+    config.suppressions.add(suppressions);
     let known = advisories::load(advisories.as_deref())?;
     if config.warnings
         && let Some(credentials) = &config.probe.credentials
@@ -54,7 +55,8 @@ pub(super) fn run(args: ScanArgs, arguments: &[OsString]) -> Result<ExitCode, Fa
             .enable_all()
             .build()
             .map_err(|error| Failure::failed(format!("no async runtime: {error}")))?;
-        let result = runtime.block_on(scan(config, &known, stored, arguments, memory, &announcing));
+        let result =
+            runtime.block_on(scan(config, &known, stored, invocation, memory, &announcing));
         // Probes that were left behind by a second Ctrl-C are not waited for.
         runtime.shutdown_background();
         result
@@ -67,7 +69,7 @@ async fn scan(
     mut config: Config,
     known: &Known,
     stored: Option<Stored>,
-    arguments: &[OsString],
+    invocation: &Invocation,
     mut memory: Memory,
     announcing: &Announcing,
 ) -> Result<ExitCode, Failure> {
@@ -94,11 +96,13 @@ async fn scan(
     if targets.is_empty() && stop.reason().is_none() {
         return Err(nothing_to_scan());
     }
+    let expired = config.suppressions.expired(scan::today());
     let engine = config.engine.settle(&targets).map_err(|error| no_engine(&error))?;
     let mut sweep = SweepConfig { engine, ..config.sweep.clone() };
     if config.warnings {
         warn_of(&targets, &sweep);
         known.notes(started_at).iter().for_each(|note| warn(note));
+        expired.iter().for_each(|note| warn(note));
     }
     let mut report = head(&config.described, &targets, &sweep, started_at);
     report.vantage = v1::Vantage {
@@ -113,6 +117,7 @@ async fn scan(
         Some(path) if stored.is_some() || stop.reason().is_none() => {
             let (program, config) = (rules_version(), &config);
             let (report, sweep_then) = (&report, &sweep.clone());
+            let arguments = &invocation.arguments;
             let described = KeptAs { config, arguments, report, sweep: sweep_then, program, names };
             let probes = sweep_then.shard.share(targets.len());
             Some(resume::keep(path, stored, described, probes, &mut sweep)?)
@@ -138,6 +143,7 @@ async fn scan(
         sni: config.sni,
         advisories: Arc::clone(&known.advisories),
         anchors: config.anchors,
+        suppressions: Arc::new(config.suppressions),
     };
     let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let keeps = checkpoint.as_ref();
@@ -162,6 +168,11 @@ async fn scan(
     let mut notes = known.notes(report.started_at);
     notes.extend(trust_note);
     notes.extend(resumed_notes);
+    notes.extend(expired);
+    notes.extend(invocation.note());
+    if config.show_suppressed {
+        notes.extend(outcome.idle_suppressions.iter().cloned());
+    }
     notes.extend(kept.as_ref().and_then(resume::trouble_note));
     let left_over = outcome.left_over || reason.is_some();
     let mut report = finished(tool, report, outcome, &targets, notes, reason);
@@ -207,7 +218,7 @@ fn open_reporters(
         // Colour is for the terminal that stdout may be, never for a file.
         let text = match destination {
             Destination::Stdout => text,
-            Destination::File(_) => TextOptions { minimum: text.minimum, ..TextOptions::default() },
+            Destination::File(_) => text.for_file(),
         };
         reporters.add(destination, *format, text).map_err(|error| Failure::error(&error))?;
     }

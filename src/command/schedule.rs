@@ -63,7 +63,7 @@ fn parsed(words: &[String]) -> Result<ScanArgs, Failure> {
             .hint("docksweep schedule --print systemd -- scan 10.0.0.0/16 -q")
     };
     let args = match Cli::try_parse_from(line) {
-        Ok(Cli { command: Command::Scan(args) }) => *args,
+        Ok(Cli { command: Command::Scan(args), .. }) => *args,
         Ok(_) => return Err(no_scan()),
         Err(error) if !error.use_stderr() => return Err(no_scan()),
         Err(error) => return Err(usage(&error).err().unwrap_or_else(no_scan)),

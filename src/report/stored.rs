@@ -11,6 +11,10 @@ use serde::de::{
 use super::v1;
 use crate::observation::Observation;
 
+mod findings;
+
+pub use findings::{Found, findings};
+
 /// What stands around the endpoints of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Head {

@@ -28,12 +28,34 @@ pub struct TextOptions {
     pub width: u16,
     /// Milder findings are counted and not shown.
     pub minimum: Severity,
+    pub suppressed: Suppressed,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { colour: Colour::Never, width: 100, minimum: Severity::Info }
+        Self {
+            colour: Colour::Never,
+            width: 100,
+            minimum: Severity::Info,
+            suppressed: Suppressed::Counted,
+        }
     }
+}
+
+impl TextOptions {
+    /// The same in a file: without colour, and of a page's width.
+    #[must_use]
+    pub fn for_file(self) -> Self {
+        Self { minimum: self.minimum, suppressed: self.suppressed, ..Self::default() }
+    }
+}
+
+/// What is said of findings that are suppressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suppressed {
+    Counted,
+    /// Each, with the reason and the expiry.
+    Shown,
 }
 
 /// Whether to colour is decided by who knows the terminal and the user's wish.

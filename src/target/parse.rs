@@ -53,6 +53,10 @@ pub enum TargetProblem {
     Ipv4Address,
     #[error("is not a host name: {0}")]
     Name(&'static str),
+    #[error("takes addresses, networks and ranges, not host names")]
+    UnwantedName,
+    #[error("takes no port")]
+    UnwantedPort,
     #[error("an exclude takes addresses, networks and ranges, not host names")]
     ExcludedName,
     #[error("an exclude applies to all ports: leave out the port")]

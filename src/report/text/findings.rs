@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 
 use super::page::{Page, Tone};
-use super::{TextOptions, address_of, label, plural};
+use super::{Suppressed, TextOptions, address_of, label, plural};
 use crate::finding::Severity;
 use crate::report::v1;
 
@@ -17,7 +17,10 @@ pub fn write(page: &mut Page, report: &v1::Report, options: TextOptions) {
         group.write(page, &mut advised);
     }
     undetermined(page, report, options.minimum);
-    left_out(page, report, options.minimum);
+    if options.suppressed == Suppressed::Shown {
+        suppressed(page, report);
+    }
+    left_out(page, report, options);
 }
 
 /// Worst first, then by rule: a rule may find cases of different severity.
@@ -202,12 +205,49 @@ fn undetermined(page: &mut Page, report: &v1::Report, minimum: Severity) {
     }
 }
 
-fn left_out(page: &mut Page, report: &v1::Report, minimum: Severity) {
+/// Accepted risks by what accepts them, of whatever severity.
+fn suppressed(page: &mut Page, report: &v1::Report) {
+    let of_endpoints = report.endpoints.iter().flat_map(|endpoint| {
+        let labels = vec![label(endpoint)];
+        endpoint.findings.iter().map(move |finding| (finding, labels.clone()))
+    });
+    let of_fleet = report.fleet_findings.iter().map(|fleet| {
+        let endpoints = fleet.endpoints.iter().map(|id| address_of(id).to_owned());
+        (&fleet.finding, endpoints.collect())
+    });
+    /// Where it is written, and what it hides.
+    type Hidden<'a> = (&'a str, Reverse<Severity>, &'a str);
+    let mut accepted: BTreeMap<Hidden<'_>, (&v1::Suppression, Vec<String>)> = BTreeMap::new();
+    for (finding, endpoints) in of_endpoints.chain(of_fleet) {
+        let Some(suppression) = &finding.suppressed else { continue };
+        let key = (suppression.source.as_str(), Reverse(finding.severity), finding.rule.as_ref());
+        let (_, sharing) = accepted.entry(key).or_insert_with(|| (suppression, Vec::new()));
+        sharing.extend(endpoints);
+        sharing.dedup();
+    }
+    if accepted.is_empty() {
+        return;
+    }
+    page.blank();
+    page.heading("Suppressed");
+    for ((source, Reverse(severity), rule), (suppression, endpoints)) in &accepted {
+        page.paragraph(Tone::Plain, "  ", &format!("{} [{rule}]", severity.name().to_uppercase()));
+        page.list(Tone::Heading, "    ", endpoints);
+        let v1::Suppression { reason, expires, .. } = suppression;
+        page.paragraph(Tone::Plain, "    ", &format!("until {expires}: {reason} ({source})"));
+    }
+}
+
+fn left_out(page: &mut Page, report: &v1::Report, options: TextOptions) {
+    let minimum = options.minimum;
     let findings = || {
         let fleet = report.fleet_findings.iter().map(|fleet| &fleet.finding);
         report.endpoints.iter().flat_map(|endpoint| &endpoint.findings).chain(fleet)
     };
-    let suppressed = findings().filter(|finding| finding.is_suppressed()).count();
+    let suppressed = match options.suppressed {
+        Suppressed::Shown => 0,
+        Suppressed::Counted => findings().filter(|finding| finding.is_suppressed()).count(),
+    };
     let milder =
         findings().filter(|finding| finding.severity < minimum && !finding.is_suppressed()).count();
     let lines = [(milder, format!("milder than {minimum}")), (suppressed, "suppressed".to_owned())];
