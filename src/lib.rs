@@ -13,6 +13,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod credentials;
+pub mod diff;
 pub mod exit_code;
 pub mod finding;
 pub mod observation;
