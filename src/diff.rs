@@ -4,11 +4,24 @@
 //! and is closed. Pure: runs come as [`Side`]s and their endpoints in order, from wherever they are
 //! kept.
 
+mod compare;
+mod facts;
+mod findings;
+pub mod side;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
+pub use compare::{Comparison, NotInOrder, join};
+pub use facts::access_name;
+pub use side::{Seen, Side, StoredEndpoint};
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Severity;
+use crate::report::v1;
 
 /// The difference between two runs, docksweep/diff/v1: what other programs read. Extended, never
 /// reshaped.
@@ -152,11 +165,57 @@ pub struct Appeared {
 
 impl Difference {
     /// Nothing is different, and everything was asked again.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         let Self { new, fixed, changed, gone, not_reached, appeared, .. } = self;
-        [new.is_empty(), fixed.is_empty(), changed.is_empty()].into_iter().all(|empty| empty)
-            && [gone.is_empty(), not_reached.is_empty(), appeared.is_empty()]
+        new.is_empty()
+            && fixed.is_empty()
+            && changed.is_empty()
+            && gone.is_empty()
+            && not_reached.is_empty()
+            && appeared.is_empty()
+    }
+
+    /// Whether something new is at least this severe, or something known has become so.
+    pub fn reaches(&self, threshold: Severity) -> bool {
+        let is_severe = |name: &Option<String>| {
+            let severity = Severity::WORST_FIRST
                 .into_iter()
-                .all(|empty| empty)
+                .find(|severity| name.as_deref() == Some(severity.name()));
+            severity.is_some_and(|severity| severity >= threshold)
+        };
+        self.new.iter().any(|finding| finding.severity >= threshold)
+            || self.changed.iter().flat_map(|change| &change.facts).any(|change| {
+                change.fact == Fact::Severity
+                    && is_severe(&change.after)
+                    && !is_severe(&change.before)
+            })
+    }
+
+    /// In figures, as a report carries it.
+    pub fn counts(&self) -> v1::Changes {
+        v1::Changes {
+            since: self.before.id.clone(),
+            since_finished_at: self.before.finished_at,
+            new: self.new.len() as u64,
+            fixed: self.fixed.len() as u64,
+            changed: self.changed.len() as u64,
+            gone: self.gone.len() as u64,
+            not_reached: self.not_reached.len() as u64,
+        }
+    }
+}
+
+impl FindingChange {
+    fn new(endpoint: &str, finding: &side::FindingSeen, because: String) -> Self {
+        Self {
+            id: finding.id.clone(),
+            endpoint: endpoint.to_owned(),
+            rule: finding.rule.clone(),
+            severity: finding.severity,
+            subject: finding.subject.clone(),
+            title: finding.title.clone(),
+            evidence: finding.evidence.clone(),
+            because,
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod diff;
 pub mod exit_code;
 pub mod finding;
+pub mod history;
 pub mod observation;
 pub mod probe;
 pub mod progress;

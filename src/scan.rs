@@ -2,7 +2,7 @@
 //!
 //! Called by the `scan` subcommand and by anyone who uses the library as a scanner.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,18 +19,23 @@ use crate::assess::assess;
 use crate::baseline::baseline;
 use crate::certificate::key::known::KnownKeys;
 use crate::checkpoint::Checkpoint;
+use crate::history::Recalled;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
 };
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
-use crate::rules::fleet::{EndpointKeys, Fleet};
+use crate::rules::fleet::{EndpointKeys, Fleet, Past};
 use crate::rules::{self, Basis, Subject};
 use crate::sweep::{
     SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept, sweep,
 };
 use crate::target::TargetSet;
 use crate::trust::Anchors;
+
+mod absent;
+
+use absent::Expected;
 
 /// What to scan and how; validated.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct ScanConfig {
     pub advisories: Arc<Advisories>,
     /// What the chains of certificates should lead to.
     pub anchors: Option<Arc<Anchors>>,
+    /// What earlier runs know; `None` where no history is kept.
+    pub recalled: Option<Arc<Recalled>>,
 }
 
 impl ScanConfig {
@@ -89,6 +96,10 @@ pub struct ScanOutcome {
     pub notes: Vec<String>,
     /// Whether another run could find out more of what was asked for.
     pub left_over: bool,
+    /// What became of the endpoints that earlier runs knew and that are not listed.
+    pub absent: Vec<v1::Absent>,
+    /// What each endpoint showed of keys, where a history is kept.
+    pub keys: Vec<EndpointKeys>,
 }
 
 impl ScanOutcome {
@@ -140,14 +151,14 @@ pub async fn run(
     let mut sweeping = Box::pin(sweeping);
     let mut swept = None;
     let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
-    let mut collected = Collected::default();
+    let mut collected = Collected::new(config.recalled.as_deref());
     let mut drained = false;
     let mut left = Left::of(&earlier);
     let mut waiting: VecDeque<SocketAddr> = left.pending.iter().copied().collect();
     for observation in earlier.observations {
         let (endpoint, keys) = judge_for_fleet(observation, config.basis());
         progress.judged.fetch_add(1, Relaxed);
-        collected.fleet.add(keys);
+        collected.keys(keys);
         collected.take(endpoint, &mut judged);
     }
     let every = checkpoint.map_or(Duration::MAX, Checkpoint::every);
@@ -176,7 +187,7 @@ pub async fn run(
                         checkpoint.judged(address, line).await;
                     }
                     left.pending.remove(&address);
-                    collected.fleet.add(keys);
+                    collected.keys(keys);
                     collected.take(endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
@@ -216,7 +227,9 @@ pub async fn run(
         Some(outcome) => outcome,
         None => sweeping.await?,
     };
-    Ok(collected.outcome(sweep, &mut judged))
+    collected.ask_for_absent(config, progress, &stop, &mut judged).await;
+    let past = config.recalled.as_ref().map(|recalled| recalled.keys.clone());
+    Ok(collected.outcome(sweep, past, &mut judged))
 }
 
 /// What a later run would need beside the endpoints.
@@ -328,6 +341,10 @@ struct Collected {
     mute: BTreeMap<(IpAddr, u8), Mute>,
     unasked: Vec<SocketAddr>,
     lost: Vec<String>,
+    expected: Expected,
+    /// How many of those expected the sweep missed.
+    missed: usize,
+    kept_keys: Option<Vec<EndpointKeys>>,
 }
 
 /// Behind a firewall that answers for everyone, a mute port is no news after the first few.
@@ -338,7 +355,52 @@ struct Mute {
 }
 
 impl Collected {
+    fn new(recalled: Option<&Recalled>) -> Self {
+        Self {
+            expected: Expected::new(recalled.map_or(&[], |recalled| &recalled.expected)),
+            kept_keys: recalled.map(|_| Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    fn keys(&mut self, keys: EndpointKeys) {
+        if let Some(kept) = &mut self.kept_keys {
+            kept.push(keys.clone());
+        }
+        self.fleet.add(keys);
+    }
+
+    /// A sweep that loses packets misses ports: those that answer now are judged after all.
+    async fn ask_for_absent(
+        &mut self,
+        config: &ScanConfig,
+        progress: &Progress,
+        stop: &CancellationToken,
+        judged: &mut impl FnMut(&v1::Endpoint),
+    ) {
+        let mut open = self.expected.ask(config, &self.unasked, stop).await;
+        self.missed = open.len();
+        let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
+        loop {
+            while probes.len() < config.parallel_endpoints.max(1)
+                && let Some(address) = open.pop()
+            {
+                probes.spawn(probe(address, config, None));
+            }
+            match probes.join_next().await {
+                Some(Ok(probed)) => {
+                    progress.judged.fetch_add(1, Relaxed);
+                    self.keys(probed.keys);
+                    self.take(probed.endpoint, judged);
+                }
+                Some(Err(error)) => self.lost.push(error.to_string()),
+                None => return,
+            }
+        }
+    }
+
     fn take(&mut self, endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {
+        self.expected.judged(SocketAddr::new(endpoint.address, endpoint.port));
         if !is_mute(&endpoint) {
             judged(&endpoint);
             self.endpoints.push(endpoint);
@@ -356,6 +418,7 @@ impl Collected {
     fn outcome(
         mut self,
         sweep: SweepOutcome,
+        past: Option<Past>,
         judged: &mut impl FnMut(&v1::Endpoint),
     ) -> ScanOutcome {
         let mut notes = sweep.notes.clone();
@@ -389,8 +452,25 @@ impl Collected {
             None if missing > 0 => Some(format!("{missing} probes could not be made")),
             None => None,
         };
+        if self.missed > 0 {
+            notes.push(format!(
+                "the sweep missed {} open ports that an earlier run knew; they were asked again, and \
+                 are listed",
+                self.missed
+            ));
+        }
+        let listed: HashSet<SocketAddr> =
+            self.endpoints.iter().map(|it| SocketAddr::new(it.address, it.port)).collect();
+        let absent = self.expected.absent(|address| listed.contains(address));
+        if let Some(mut past) = past {
+            let closed = self.expected.closed();
+            past.holders.retain(|holder| !closed.contains(&holder.endpoint));
+            self.fleet.remember(past);
+        }
         let fleet_findings = self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
         ScanOutcome {
+            absent,
+            keys: self.kept_keys.unwrap_or_default(),
             endpoints: self.endpoints,
             fleet_findings,
             left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),

@@ -134,6 +134,7 @@ async fn scan(
         sni: config.sni,
         advisories: Arc::clone(&known.advisories),
         anchors: config.anchors,
+        recalled: memory.recall(&report, &targets)?,
     };
     let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let keeps = checkpoint.as_ref();
@@ -146,7 +147,7 @@ async fn scan(
                 stop.because("every reader of the report went away");
             }
         });
-    let outcome = tokio::select! {
+    let mut outcome = tokio::select! {
         outcome = running => outcome.map_err(|error| Failure::error(&error))?,
         () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
     };
@@ -162,10 +163,11 @@ async fn scan(
     notes.extend(resumed_notes);
     notes.extend(kept.as_ref().and_then(resume::trouble_note));
     let left_over = outcome.left_over || reason.is_some();
+    let keys = std::mem::take(&mut outcome.keys);
     let mut report = finished(tool, report, outcome, &targets, notes, reason);
     let compared = memory.compare(&mut report);
     let written = reporters.finish(&report).err();
-    let kept_run = memory.keep(&report);
+    let kept_run = memory.keep(&report, &keys, &config.outputs);
     announcing.report(&report);
     if let Some(error) = write_error.or(written) {
         return Err(Failure::error(&error));
@@ -304,6 +306,7 @@ fn head(
         incomplete_reason: None,
         unresolved: Vec::new(),
         notes: Vec::new(),
+        absent: Vec::new(),
     }
 }
 
@@ -322,6 +325,7 @@ fn finished(
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
+    scan.absent = outcome.absent;
     Report::new(tool, scan, outcome.fleet_findings, outcome.endpoints)
 }
 

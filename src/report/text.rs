@@ -12,7 +12,7 @@ use crate::finding::Severity;
 mod audit;
 mod ciphers;
 mod findings;
-mod page;
+pub(crate) mod page;
 mod scoreboard;
 mod table;
 
