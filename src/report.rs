@@ -20,7 +20,7 @@ pub mod text;
 pub mod v1;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use output::{Destination, Output};
 pub use text::{Colour, TextOptions};

@@ -106,12 +106,17 @@ impl Held {
             held.grade = seen.facts.grade;
         }
         let then = before.take();
+        let is_first = then.is_none();
         let number = then.as_ref().map_or(numbers.0, |(number, _)| *number);
         let mut comparison = Comparison::new(history.side(number)?, history.side(numbers.0)?);
         comparison.endpoint(then.map(|(_, seen)| seen), now.clone());
         *before = now.map(|seen| (numbers.1, seen));
         let Difference { new, fixed, not_reached, .. } = comparison.finish_endpoints();
         held.new = new;
+        if is_first {
+            // There is nothing that it could be new against.
+            held.new.iter_mut().for_each(|finding| "seen first".clone_into(&mut finding.because));
+        }
         held.fixed = fixed;
         held.undetermined = not_reached.into_iter().flat_map(|it| it.findings).collect();
         Ok(held)
