@@ -12,6 +12,7 @@ mod advisories;
 mod audit;
 mod ciphers;
 mod cli;
+mod history;
 mod hostile;
 mod hostile_engine;
 mod imports;

@@ -1,6 +1,8 @@
 //! What `scan` does for `--history`: compares the run with the one before, and keeps it.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use crate::command::{Failure, chain};
 use crate::diff::{Comparison, Difference, Seen, Side};
 use crate::history::{Around, History, HistoryError, Missing, Recalled};
 use crate::report::v1::{self, Report};
-use crate::report::{Destination, Format, json};
+use crate::report::{Destination, Format, json, stored};
 use crate::rules::fleet::EndpointKeys;
 use crate::target::TargetSet;
 
@@ -96,7 +98,9 @@ fn not_kept(
     let failure =
         Failure::failed(format!("the run is not in the history: {}", chain(error)));
     let written = outputs.iter().find_map(|(destination, format)| match destination {
-        Destination::File(path) if *format == Format::Json && path.exists() => Some(path.clone()),
+        Destination::File(path) if *format == Format::Json && holds(path, report) => {
+            Some(path.clone())
+        }
         _ => None,
     });
     match written.or_else(|| saved(history, report)) {
@@ -107,6 +111,12 @@ fn not_kept(
         )),
         None => failure.hint("scan again with -o FILE.json: no file took the report either"),
     }
+}
+
+/// The file may be one of before, if writing it failed.
+fn holds(path: &Path, report: &Report) -> bool {
+    let scan = File::open(path).ok().and_then(|file| stored::head(BufReader::new(file)).ok()?.scan);
+    scan.is_some_and(|scan| scan.id == report.scan.id)
 }
 
 /// Beside the history, or where temporary files go.

@@ -170,9 +170,13 @@ async fn scan(
     let kept_run = memory.keep(&report, &keys, &config.outputs);
     announcing.report(&report);
     if let Some(error) = write_error.or(written) {
+        if let Err(Failure { message, hint, .. }) = kept_run {
+            warn(&format!("{message}; {}", hint.unwrap_or_default()));
+        }
         return Err(Failure::error(&error));
     }
-    compared.and(kept_run)?;
+    // What keeps a run from being kept may keep it from being compared, too.
+    kept_run.and(compared)?;
     let finished = if left_over { Finished::No } else { Finished::Yes };
     resume::end(kept, config.checkpoint.as_ref(), finished, config.warnings);
     Ok(exit_code(&report, config.fail_on))

@@ -276,9 +276,7 @@ impl History {
 }
 
 const FINDINGS: &str = "SELECT finding.id, rule.name, severity, subject, rule.title, evidence, suppressed
-    FROM finding JOIN rule ON rule.id = finding.rule WHERE observation = ?1
-    ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2
-             WHEN 'low' THEN 3 ELSE 4 END, rule.name, subject";
+    FROM finding JOIN rule ON rule.id = finding.rule WHERE observation = ?1 ORDER BY number";
 
 fn seen_of(row: &Row<'_>, findings: &mut Statement<'_>) -> rusqlite::Result<Seen> {
     let observation: i64 = row.get(0)?;

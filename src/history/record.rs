@@ -135,7 +135,8 @@ pub struct Recording<'a> {
     vantage: String,
     /// When the run started, in milliseconds.
     at: i64,
-    rules: HashMap<(String, String), i64>,
+    /// By name, each title with its number: one as a rule.
+    rules: HashMap<String, Vec<(String, i64)>>,
     passed: HashMap<String, i64>,
     summary: v1::Summary,
 }
@@ -258,16 +259,17 @@ impl Recording<'_> {
                 passed,
                 row.rules_undetermined,
             ])?;
-        for finding in &seen.findings {
+        for (number, finding) in (0_i64..).zip(&seen.findings) {
             let rule = self.rule(&finding.rule, &finding.title)?;
             self.transaction
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO finding
-                         (observation, id, rule, severity, subject, evidence, suppressed)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO finding
+                         (observation, number, id, rule, severity, subject, evidence, suppressed)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
                 .execute(params![
                     observation,
+                    number,
                     finding.id,
                     rule,
                     finding.severity.name(),
@@ -302,8 +304,8 @@ impl Recording<'_> {
     }
 
     fn rule(&mut self, name: &str, title: &str) -> rusqlite::Result<i64> {
-        let key = (name.to_owned(), title.to_owned());
-        if let Some(id) = self.rules.get(&key) {
+        let titles = self.rules.get(name).map(Vec::as_slice).unwrap_or_default();
+        if let Some((_, id)) = titles.iter().find(|(known, _)| known == title) {
             return Ok(*id);
         }
         let id = self.transaction.query_row(
@@ -312,7 +314,7 @@ impl Recording<'_> {
             [name, title],
             |row| row.get(0),
         )?;
-        self.rules.insert(key, id);
+        self.rules.entry(name.to_owned()).or_default().push((title.to_owned(), id));
         Ok(id)
     }
 
@@ -383,7 +385,7 @@ impl Recording<'_> {
             "UPDATE run SET endpoints = ?2, worst = ?3, summary = ?4 WHERE id = ?1",
             params![
                 self.run,
-                self.summary.endpoints,
+                i64::try_from(self.summary.endpoints).unwrap_or(i64::MAX),
                 worst.map(Severity::name),
                 spelled(&self.summary)
             ],

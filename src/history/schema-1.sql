@@ -91,6 +91,8 @@ CREATE TABLE rule (
 
 CREATE TABLE finding (
   observation INTEGER NOT NULL REFERENCES observation,
+  -- In the report's order.
+  number INTEGER NOT NULL,
   -- The report's id, stable over runs.
   id TEXT NOT NULL,
   rule INTEGER NOT NULL REFERENCES rule,
@@ -99,7 +101,7 @@ CREATE TABLE finding (
   evidence TEXT NOT NULL,
   -- JSON: reason, last day and place of a suppression.
   suppressed TEXT,
-  PRIMARY KEY (observation, id)
+  PRIMARY KEY (observation, number)
 ) STRICT, WITHOUT ROWID;
 
 -- What shows only across the endpoints of a run.

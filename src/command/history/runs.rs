@@ -35,9 +35,13 @@ struct Run<'a> {
 pub(super) const SCHEMA: &str = "docksweep/history/v1";
 
 pub(super) fn listed(runs: &[RunRow]) -> Listed<'_> {
-    let run = |row| {
+    Listed { schema: SCHEMA, runs: runs.iter().map(Run::from).collect() }
+}
+
+impl<'a> From<&'a RunRow> for Run<'a> {
+    fn from(row: &'a RunRow) -> Self {
         let RunRow { number, scan, summary, worst } = row;
-        Run {
+        Self {
             number: *number,
             id: &scan.id,
             started_at: scan.started_at,
@@ -51,8 +55,7 @@ pub(super) fn listed(runs: &[RunRow]) -> Listed<'_> {
             worst: worst.as_deref(),
             summary: *summary,
         }
-    };
-    Listed { schema: SCHEMA, runs: runs.iter().map(run).collect() }
+    }
 }
 
 pub(super) fn render(runs: &[RunRow], options: TextOptions) -> String {

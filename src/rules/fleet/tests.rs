@@ -207,7 +207,7 @@ proptest! {
 
 /// A holder of the key that `holder` gives for "aa", known from day to day of a month.
 fn past(address: &str, days: (i8, i8)) -> PastHolder {
-    let at = |day| jiff::civil::date(2026, 11, day).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    let at = |day: i8| format!("2026-11-{day:02}T02:00:00Z").parse::<Timestamp>().unwrap();
     let place = place(address, None);
     PastHolder {
         key: "aa".repeat(32),
@@ -216,8 +216,8 @@ fn past(address: &str, days: (i8, i8)) -> PastHolder {
         address: place.address,
         port: place.port,
         engine_id: None,
-        first_seen: at(days.0).timestamp(),
-        last_seen: at(days.1).timestamp(),
+        first_seen: at(days.0),
+        last_seen: at(days.1),
         current: true,
         in_company: false,
         asked: false,
