@@ -60,9 +60,7 @@ impl HistoryError {
         use rusqlite::ErrorCode;
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt) => {
-                Self::Damaged { path, what: source.to_string() }
-            }
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, what: source.to_string() },
             Some(ErrorCode::NotADatabase) => Self::Foreign { path, what: source.to_string() },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Locked { path, seconds: open::PATIENCE.as_secs() }
@@ -74,7 +72,9 @@ impl HistoryError {
     /// What may help.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Foreign { .. } => Some("give --history a file of its own; it is made if it is not there"),
+            Self::Foreign { .. } => {
+                Some("give --history a file of its own; it is made if it is not there")
+            }
             Self::Newer { .. } => Some("use the docksweep that wrote it, or another file"),
             Self::Damaged { .. } => Some(
                 "it is left as it is: sqlite3 FILE .recover may save what is in it, and another \

@@ -160,13 +160,7 @@ fn nights_are_told_apart_truly() {
         (Server::start(PODMAN), Server::start(DOCKER), Server::start(DOCKER));
     let upgraded = Server::start(OLD);
     let appears = Server::start(DOCKER).address;
-    let targets = [
-        stays.address,
-        closes.address,
-        falls_silent.address,
-        upgraded.address,
-        appears,
-    ];
+    let targets = [stays.address, closes.address, falls_silent.address, upgraded.address, appears];
     code(bed.scan("1.json", &targets), 0);
     let first = bed.report("1.json");
     assert_eq!((&first["changes"], &first["scan"]["absent"]), (&Value::Null, &json!([])));
@@ -183,9 +177,14 @@ fn nights_are_told_apart_truly() {
     code(bed.scan("2.json", &targets), 0);
     let second = bed.report("2.json");
     let absent = second["scan"]["absent"].as_array().unwrap();
-    let states: Vec<_> =
-        absent.iter().map(|it| (it["id"].as_str().unwrap(), it["state"].as_str().unwrap())).collect();
-    assert!(states.contains(&(&gone, "closed")) && states.contains(&(&away, "silent")), "{states:?}");
+    let states: Vec<_> = absent
+        .iter()
+        .map(|it| (it["id"].as_str().unwrap(), it["state"].as_str().unwrap()))
+        .collect();
+    assert!(
+        states.contains(&(&gone, "closed")) && states.contains(&(&away, "silent")),
+        "{states:?}"
+    );
     assert_eq!(states.len(), 2);
 
     let output = code(bed.diff(&["--format", "json", "--fail-on", "critical"]), 10);
@@ -242,7 +241,7 @@ fn nights_are_told_apart_truly() {
     code(bed.scan("5.json", &targets), 0);
     let output = code(bed.diff(&["--format", "json"]), 0);
     let difference: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(ids(&difference["gone"]), [&away]);
+    assert_eq!(ids(&difference["gone"]), [&away], "{difference:#}");
     assert!(ids(&difference["fixed"]).iter().all(|id| *id == away), "{}", difference["fixed"]);
 
     bed.assert_sound();
@@ -253,10 +252,10 @@ fn nights_are_told_apart_truly() {
     let text = stdout(&runs);
     assert_eq!(text.matches("open to strangers").count(), 5, "{text}");
     let mut command = docksweep();
-    command.args(["history", "127.0.0.1", "--format", "json", "--history"]).arg(bed.database());
+    command.args(["history", "127.77.1.3", "--format", "json", "--history"]).arg(bed.database());
     let known: Value = serde_json::from_slice(&code(command, 0).stdout).unwrap();
-    let endpoint = known["endpoints"].as_array().unwrap();
-    let endpoint = endpoint.iter().find(|it| it["endpoint"] == away.as_str()).unwrap();
+    let endpoint = &known["endpoints"][0];
+    assert_eq!(endpoint["endpoint"], away.as_str());
     let states: Vec<&str> = endpoint["periods"]
         .as_array()
         .unwrap()
@@ -265,7 +264,7 @@ fn nights_are_told_apart_truly() {
         .collect();
     assert_eq!(states, ["seen", "silent", "seen", "silent", "closed"]);
     let mut command = docksweep();
-    command.args(["history", "127.0.0.1", "--history"]).arg(bed.database());
+    command.args(["history", "127.77.1.3", "--history"]).arg(bed.database());
     let text = stdout(&code(command, 0));
     assert!(text.contains("+ critical: ") && text.contains(": closed"), "{text}");
     let mut command = docksweep();
@@ -403,7 +402,7 @@ fn many(report: &Value, count: u32) -> Value {
         endpoint["id"] = json!(id);
         endpoint["address"] = json!(address);
         endpoint["observation"]["endpoint"]["address"] = json!(address);
-        endpoint["api"]["reason"] = json!(format!("{} ({number})", "long ".repeat(400)));
+        endpoint["api"]["reason"] = json!(format!("{} ({number})", "long ".repeat(2000)));
         endpoint
     });
     report["endpoints"] = endpoints.collect();
@@ -421,21 +420,21 @@ fn a_kill_leaves_no_half_run() {
     let server = Server::start(DOCKER);
     code(bed.scan("1.json", &[server.address]), 0);
     let path = bed.path("many.json");
-    std::fs::write(&path, many(&bed.report("1.json"), 2000).to_string()).unwrap();
+    std::fs::write(&path, many(&bed.report("1.json"), 300).to_string()).unwrap();
     let before = std::fs::read(bed.database()).unwrap();
     let mut log = bed.database().into_os_string();
     log.push("-wal");
     let mut cut = 0;
-    for round in 0..8_u64 {
+    for round in 0..6_u64 {
         std::fs::write(bed.database(), &before).unwrap();
         let _ = std::fs::remove_file(&log);
         let mut child = bed.import(&[&path]).stdout(Stdio::null()).spawn().unwrap();
         // The moments are spread over the writing: the size of the log tells how far it is.
-        let until = 1 + round * 700_000;
+        let until = 1 + round * 600_000;
         while std::fs::metadata(&log).map_or(0, |log| log.len()) < until
             && child.try_wait().unwrap().is_none()
         {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_micros(200));
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -445,14 +444,14 @@ fn a_kill_leaves_no_half_run() {
                 cut += 1;
                 assert_eq!(bed.sql("SELECT count(*) FROM endpoint"), "1", "round {round}");
             }
-            "2" => assert_eq!(bed.sql("SELECT count(*) FROM endpoint"), "2001", "round {round}"),
+            "2" => assert_eq!(bed.sql("SELECT count(*) FROM endpoint"), "301", "round {round}"),
             other => panic!("{other} runs"),
         }
     }
-    eprintln!("{cut} of 8 imports were killed before they were done");
+    eprintln!("{cut} of 6 imports were killed before they were done");
     assert!(cut > 0);
     code(bed.import(&[&path]), 0);
-    assert_eq!(bed.sql("SELECT max(endpoints) FROM run"), "2000");
+    assert_eq!(bed.sql("SELECT max(endpoints) FROM run"), "300");
 }
 
 /// A full disk takes nothing that was there.
@@ -462,7 +461,7 @@ fn a_full_disk_is_said_and_takes_nothing() {
     let server = Server::start(DOCKER);
     code(bed.scan("1.json", &[server.address]), 0);
     let path = bed.path("many.json");
-    std::fs::write(&path, many(&bed.report("1.json"), 2000).to_string()).unwrap();
+    std::fs::write(&path, many(&bed.report("1.json"), 300).to_string()).unwrap();
     let mut possible = Command::new("unshare");
     possible.args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]);
     if !possible.output().is_ok_and(|output| output.status.success()) {
@@ -499,8 +498,8 @@ fn a_reused_key_is_looked_for_in_earlier_runs() {
         engine.address,
     ));
     let (first, other) = (runtime(), runtime());
-    let here = first.block_on(relay([127, 0, 0, 1], server));
-    let there = other.block_on(relay([127, 0, 0, 2], server));
+    let here = first.block_on(relay([127, 77, 2, 1], server));
+    let there = other.block_on(relay([127, 77, 2, 2], server));
     code(bed.scan("1.json", &[here, there]), 0);
     let fleet = |name: &str| bed.report(name)["fleet_findings"].clone();
     assert_eq!(fleet("1.json")[0]["rule"], "key-reused");
@@ -522,14 +521,14 @@ fn a_reused_key_is_looked_for_in_earlier_runs() {
     // The same key at another address, for the first time: it moved.
     drop(first);
     let next = runtime();
-    let moved = next.block_on(relay([127, 0, 0, 3], server));
+    let moved = next.block_on(relay([127, 77, 2, 3], server));
     code(bed.scan("4.json", &[here, there, moved]), 0);
     assert_eq!(fleet("4.json"), json!([]));
 }
 
 /// The same server at another address.
 async fn relay(address: [u8; 4], server: SocketAddr) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, 0))).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from((address, 2376))).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {

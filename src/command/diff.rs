@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::cli::{DiffArgs, TextOrJson};
-use crate::command::report::{open, shown, unreadable};
 use crate::command::Failure;
+use crate::command::report::{open, shown, unreadable};
 use crate::config;
 use crate::diff::{Comparison, NotInOrder, Seen, Side, StoredEndpoint, join, text};
 use crate::exit_code::ExitCode;
@@ -61,8 +61,11 @@ fn sources(args: &DiffArgs) -> Result<(Source, Source), Failure> {
             let path = history("without two reports or runs, the last two runs are compared")?;
             let two = History::open(&path, Missing::Refuse)?.last_two()?;
             let (before, after) = two.ok_or_else(|| {
-                Failure::failed(format!("{}: no two complete runs of the same targets", shown(&path)))
-                    .hint("docksweep history --history FILE lists the runs")
+                Failure::failed(format!(
+                    "{}: no two complete runs of the same targets",
+                    shown(&path)
+                ))
+                .hint("docksweep history --history FILE lists the runs")
             })?;
             let of = |run| Source::Run { history: path.clone(), run };
             Ok((of(before), of(after)))

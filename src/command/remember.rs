@@ -95,8 +95,7 @@ fn not_kept(
     report: &Report,
     outputs: &[(Destination, Format)],
 ) -> Failure {
-    let failure =
-        Failure::failed(format!("the run is not in the history: {}", chain(error)));
+    let failure = Failure::failed(format!("the run is not in the history: {}", chain(error)));
     let written = outputs.iter().find_map(|(destination, format)| match destination {
         Destination::File(path) if *format == Format::Json && holds(path, report) => {
             Some(path.clone())

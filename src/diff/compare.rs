@@ -8,7 +8,7 @@ use super::{
     Appeared, Difference, EndpointChange, FindingChange, Gone, NotReached, Schema, Scope, facts,
     findings,
 };
-use crate::report::v1::{Access, AbsentState};
+use crate::report::v1::{AbsentState, Access};
 
 /// A comparison under way: [`Comparison::endpoint`] for each, and [`Comparison::finish`].
 #[derive(Debug)]
@@ -175,7 +175,8 @@ impl Comparison {
                         .to_owned(),
                 };
                 if let Some(last) = before.last_seen {
-                    because.push_str(&format!("; last seen {}", last.strftime("%Y-%m-%d %H:%M UTC")));
+                    because
+                        .push_str(&format!("; last seen {}", last.strftime("%Y-%m-%d %H:%M UTC")));
                 }
                 self.meet(&before.id, || Met::NotReached(because.clone()));
                 let findings = active
@@ -201,9 +202,9 @@ impl Comparison {
             None => "the earlier run does not list it".to_owned(),
         };
         let active = after.findings.iter().filter(|finding| finding.suppressed.is_none());
-        self.difference.new.extend(
-            active.map(|finding| FindingChange::new(&after.id, finding, because.clone())),
-        );
+        self.difference
+            .new
+            .extend(active.map(|finding| FindingChange::new(&after.id, finding, because.clone())));
         self.difference.appeared.push(Appeared {
             endpoint: after.id.clone(),
             access: facts::access_name(after.facts.access).to_owned(),
@@ -233,7 +234,8 @@ impl Comparison {
     }
 
     fn compare_fleet(&mut self) {
-        let (Some(before), Some(after)) = (self.before.fleet.take(), self.after.fleet.take()) else {
+        let (Some(before), Some(after)) = (self.before.fleet.take(), self.after.fleet.take())
+        else {
             return;
         };
         let is_in = |id: &str, fleet: &[FleetSeen]| fleet.iter().any(|it| it.finding.id == id);

@@ -27,9 +27,10 @@ pub struct Side {
 
 impl Side {
     pub fn new(scan: &v1::Scan, tool: Option<&v1::Tool>) -> Self {
-        let absent = scan.absent.iter().map(|v1::Absent { id, state, reason }| {
-            (id.clone(), (*state, reason.clone()))
-        });
+        let absent = scan
+            .absent
+            .iter()
+            .map(|v1::Absent { id, state, reason }| (id.clone(), (*state, reason.clone())));
         Self {
             run: Run {
                 id: scan.id.clone(),

@@ -302,9 +302,8 @@ fn a_renewed_certificate_with_the_same_flaw_is_neither_fixed_nor_new() {
     assert_eq!(shape(&renewed), [0, 0, 1, 0, 0, 0], "{renewed:?}");
     assert_eq!(renewed.changed[0].facts[0].fact, Fact::Certificate);
     // Another container with the same flaw is another flaw.
-    let container = |id: &str| {
-        with(seen(5), finding("container-privileged", Severity::High, Some(id)))
-    };
+    let container =
+        |id: &str| with(seen(5), finding("container-privileged", Severity::High, Some(id)));
     let other = nights(vec![container("container 1")], vec![container("container 2")]);
     assert_eq!(shape(&other), [1, 1, 0, 0, 0, 0]);
     assert!(other.fixed[0].because.contains("finds other things now"));
@@ -334,9 +333,8 @@ fn suppressed_findings_are_not_new_until_they_count_again() {
 
 #[test]
 fn what_became_worse_counts_as_new_for_the_threshold() {
-    let advisory = |severity| {
-        vec![with(seen(5), finding("engine-advisory", severity, Some("runc")))]
-    };
+    let advisory =
+        |severity| vec![with(seen(5), finding("engine-advisory", severity, Some("runc")))];
     let worse = nights(advisory(Severity::Medium), advisory(Severity::High));
     assert_eq!(shape(&worse), [0, 0, 1, 0, 0, 0]);
     assert!(worse.reaches(Severity::High) && !worse.reaches(Severity::Critical));
@@ -423,10 +421,8 @@ fn eventful() -> Difference {
         with(seen(7), open_api()),
         with(seen(8), open_api()),
     ];
-    let hostile = FindingSeen {
-        evidence: "Server: \u{1b}[2Jnobody\u{202e}".to_owned(),
-        ..open_api()
-    };
+    let hostile =
+        FindingSeen { evidence: "Server: \u{1b}[2Jnobody\u{202e}".to_owned(), ..open_api() };
     let after = absent(tuesday(), "tcp/10.0.0.7:2376", AbsentState::Closed);
     let after = absent(after, "tcp/10.0.0.8:2376", AbsentState::Silent);
     compare((monday(), before), (after, vec![seen(5), changed, with(seen(9), hostile)]))
@@ -461,8 +457,7 @@ fn the_json_keeps_to_the_published_schema() {
     }
     let published = std::fs::read_to_string(Path::new(SCHEMA)).unwrap_or_default();
     assert!(published == generated, "`UPDATE_SCHEMA=1 cargo test` rewrites schema/diff-v1.json");
-    let validator =
-        jsonschema::validator_for(&serde_json::from_str(&published).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(&published).unwrap()).unwrap();
     let mut bytes = Vec::new();
     json::write_pretty(&mut bytes, &eventful()).unwrap();
     let mut value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

@@ -20,7 +20,10 @@ pub fn render(difference: &Difference, options: TextOptions) -> String {
     lines(
         &mut page,
         "New endpoints",
-        difference.appeared.iter().map(|it| (it.endpoint.as_str(), it.access.as_str(), &it.because)),
+        difference
+            .appeared
+            .iter()
+            .map(|it| (it.endpoint.as_str(), it.access.as_str(), &it.because)),
     );
     lines(
         &mut page,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use num_bigint::BigUint;
 use rusqlite::params;
 
@@ -21,7 +21,7 @@ const MODULI: i64 = 65_536;
 /// What earlier runs know that matters to a scan.
 #[derive(Clone, Debug, Default)]
 pub struct Recalled {
-    /// Endpoints of the run that this one will be compared with.
+    /// Endpoints of the run that this one will be compared with, and holders of keys; maybe twice.
     pub expected: Vec<SocketAddr>,
     pub keys: Past,
 }
@@ -39,9 +39,9 @@ impl History {
         let mut expected = Vec::new();
         if let Some(run) = self.previous(scan)? {
             self.endpoints(run, |seen| {
-                let recent = seen.last_seen.is_none_or(|last| {
-                    scan.started_at.duration_since(last) <= KEPT_IN_MIND
-                });
+                let recent = seen
+                    .last_seen
+                    .is_none_or(|last| scan.started_at.duration_since(last) <= KEPT_IN_MIND);
                 if recent {
                     expected.push(SocketAddr::new(seen.address, seen.port));
                 }
@@ -52,7 +52,12 @@ impl History {
             let holders = self.holders(&vantage(scan), is_target)?;
             Ok(Past { holders, moduli: self.moduli(&vantage(scan))? })
         };
-        Ok(Recalled { expected, keys: keys().map_err(|error| self.error(error))? })
+        let keys = keys().map_err(|error| self.error(error))?;
+        // Whether they still hold their keys matters also where no run is compared with this one.
+        let asked = keys.holders.iter().filter(|holder| holder.current && holder.asked);
+        let asked = asked.filter(|holder| is_recent(holder.last_seen));
+        expected.extend(asked.map(|holder| SocketAddr::new(holder.address, holder.port)));
+        Ok(Recalled { expected, keys })
     }
 
     fn holders(

@@ -81,9 +81,8 @@ const fn known() -> i64 {
 /// By its first bytes alone: what is not ours is not even opened as a database.
 fn begins_as_ours(path: &Path, file: File) -> Result<(), HistoryError> {
     let io = |source| HistoryError::Io { path: path.to_owned(), source };
-    let foreign = |what: &str| {
-        Err(HistoryError::Foreign { path: path.to_owned(), what: what.to_owned() })
-    };
+    let foreign =
+        |what: &str| Err(HistoryError::Foreign { path: path.to_owned(), what: what.to_owned() });
     if !file.metadata().map_err(io)?.is_file() {
         return foreign("it is no file");
     }
@@ -94,7 +93,9 @@ fn begins_as_ours(path: &Path, file: File) -> Result<(), HistoryError> {
     }
     let id = header.get(APPLICATION_ID_AT..APPLICATION_ID_AT + 4).and_then(|id| id.try_into().ok());
     match id.map(u32::from_be_bytes).map(i64::from) {
-        None => Err(HistoryError::Damaged { path: path.to_owned(), what: "it is cut off".to_owned() }),
+        None => {
+            Err(HistoryError::Damaged { path: path.to_owned(), what: "it is cut off".to_owned() })
+        }
         // What was written last may still be in the log beside the file.
         Some(APPLICATION_ID | 0) => Ok(()),
         Some(_) => foreign("it is another program's database"),
@@ -123,9 +124,8 @@ fn checked(path: &Path, length: u64) -> Result<(), HistoryError> {
         return Err(HistoryError::Newer { path: path.to_owned(), found: version, known: known() });
     }
     if length <= CHECKED_WHOLE {
-        let word: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(sqlite)?;
+        let word: String =
+            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sqlite)?;
         if word != "ok" {
             let what = word.lines().last().unwrap_or_default().to_owned();
             return Err(HistoryError::Damaged { path: path.to_owned(), what });

@@ -65,9 +65,9 @@ impl History {
     /// The database's.
     pub fn runs(&self) -> Result<Vec<RunRow>, HistoryError> {
         let read = || -> rusqlite::Result<Vec<RunRow>> {
-            let mut statement = self.connection.prepare(
-                "SELECT id, scan, summary, worst FROM run ORDER BY started_at, id",
-            )?;
+            let mut statement = self
+                .connection
+                .prepare("SELECT id, scan, summary, worst FROM run ORDER BY started_at, id")?;
             let rows = statement.query_map([], |row| {
                 Ok(RunRow {
                     number: row.get(0)?,
@@ -275,7 +275,8 @@ impl History {
     }
 }
 
-const FINDINGS: &str = "SELECT finding.id, rule.name, severity, subject, rule.title, evidence, suppressed
+const FINDINGS: &str =
+    "SELECT finding.id, rule.name, severity, subject, rule.title, evidence, suppressed
     FROM finding JOIN rule ON rule.id = finding.rule WHERE observation = ?1 ORDER BY number";
 
 fn seen_of(row: &Row<'_>, findings: &mut Statement<'_>) -> rusqlite::Result<Seen> {

@@ -162,7 +162,11 @@ struct Row<'a> {
 impl Recording<'_> {
     /// # Errors
     /// The database's.
-    pub fn add(&mut self, endpoint: &v1::Endpoint, keys: &EndpointKeys) -> Result<(), HistoryError> {
+    pub fn add(
+        &mut self,
+        endpoint: &v1::Endpoint,
+        keys: &EndpointKeys,
+    ) -> Result<(), HistoryError> {
         self.try_add(endpoint, keys).map_err(|error| HistoryError::of(self.path, error))
     }
 

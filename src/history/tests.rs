@@ -236,7 +236,10 @@ fn database() -> Vec<u8> {
 
 #[test]
 fn what_is_no_history_is_refused_and_left_alone() {
-    assert_refused(b"my notes, more than a hundred bytes of them, at the end of the day\n", "no SQLite");
+    assert_refused(
+        b"my notes, more than a hundred bytes of them, at the end of the day\n",
+        "no SQLite",
+    );
     let bed = Bed::new();
     let other = Connection::open(bed.path()).unwrap();
     other.execute_batch("CREATE TABLE bookmark (url TEXT)").unwrap();
