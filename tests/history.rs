@@ -63,8 +63,10 @@ struct Silent {
 
 impl Silent {
     fn at(address: SocketAddr) -> Self {
-        use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
-        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, sockopt};
+        // A scan that another test starts meanwhile must not inherit it.
+        let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+        let listener = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
         sockopt::set_socket_reuseaddr(&listener, true).unwrap();
         bind(&listener, &address).unwrap();
         listen(&listener, 0).unwrap();

@@ -37,12 +37,10 @@ impl History {
         is_target: impl Fn(SocketAddr) -> bool,
     ) -> Result<Recalled, HistoryError> {
         let mut expected = Vec::new();
+        let is_recent = |last: Timestamp| scan.started_at.duration_since(last) <= KEPT_IN_MIND;
         if let Some(run) = self.previous(scan)? {
             self.endpoints(run, |seen| {
-                let recent = seen
-                    .last_seen
-                    .is_none_or(|last| scan.started_at.duration_since(last) <= KEPT_IN_MIND);
-                if recent {
+                if seen.last_seen.is_none_or(is_recent) {
                     expected.push(SocketAddr::new(seen.address, seen.port));
                 }
                 ControlFlow::Continue(())
