@@ -158,11 +158,11 @@ fn nights_are_told_apart_truly() {
         return;
     }
     let bed = Bed::new();
-    let (stays, closes, falls_silent) =
-        (Server::start(PODMAN), Server::start(DOCKER), Server::start(DOCKER));
-    let upgraded = Server::start(OLD);
-    let appears = Server::start(DOCKER).address;
-    let targets = [stays.address, closes.address, falls_silent.address, upgraded.address, appears];
+    // Nobody else is given a port on these addresses while it is closed.
+    let targets = [1, 2, 3, 4, 5].map(|last| SocketAddr::from(([127, 77, 1, last], 2375)));
+    let _stays = Server::at(PODMAN, targets[0]);
+    let (closes, falls_silent) = (Server::at(DOCKER, targets[1]), Server::at(DOCKER, targets[2]));
+    let (upgraded, appears) = (Server::at(OLD, targets[3]), targets[4]);
     code(bed.scan("1.json", &targets), 0);
     let first = bed.report("1.json");
     assert_eq!((&first["changes"], &first["scan"]["absent"]), (&Value::Null, &json!([])));

@@ -77,8 +77,9 @@ pub(super) fn render(runs: &[RunRow], options: TextOptions) -> String {
             Tone::Plain,
             "      ",
             &format!(
-                "{} endpoints, {} open to strangers{}",
+                "{} {}, {} open to strangers{}",
                 summary.endpoints,
+                if summary.endpoints == 1 { "endpoint" } else { "endpoints" },
                 summary.by_access.open,
                 worst.unwrap_or_default()
             ),
