@@ -18,7 +18,9 @@ mod settings;
 mod suppress;
 mod unattended;
 
-pub use history::{DiffArgs, HistoryArgs, RecordArgs};
+pub use history::{
+    DiffArgs, HistoryAction, HistoryArgs, HistoryImportArgs, RecordArgs, TextOrJson,
+};
 pub use settings::{CompletionsArgs, ConfigArgs, ConfigurationArgs, ExplainArgs, ManArgs};
 pub use suppress::SuppressArgs;
 pub use unattended::{Every, NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
@@ -50,10 +52,10 @@ pub enum Command {
     #[command(after_help = examples::ADVISORIES)]
     Advisories(AdvisoriesArgs),
     /// Show the runs that are kept, or what is known of one address.
-    #[command(after_help = examples::HISTORY)]
+    #[command(after_help = HISTORY_EXAMPLES)]
     History(HistoryArgs),
     /// Say what is new, fixed, changed, gone or not reached between two runs.
-    #[command(after_help = examples::DIFF)]
+    #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),
     /// List the rules, or explain one.
     #[command(after_help = examples::RULES)]
@@ -353,6 +355,25 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub judging: JudgingArgs,
 }
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  docksweep scan 10.0.0.0/16 --history nights.db         keep the run
+  docksweep history --history nights.db                  the runs
+  docksweep history 10.0.0.5 --history nights.db         one address over time
+  docksweep history import old.json --history nights.db  a run of which only the report is left";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  docksweep diff --history nights.db                 the last two complete runs of the same targets
+  docksweep diff 3 7 --history nights.db             two runs by number
+  docksweep diff old.json new.json --fail-on high    two reports; exit 10 for something new
+
+A finding is fixed where its rule was asked again and is kept, or where its port is closed. What was
+not reached, or cannot be told any more, is neither fixed nor gone.
+
+Exit codes:
+  0 nothing new at or above --fail-on   1 failed   2 usage   10 something new";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:

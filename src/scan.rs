@@ -2,7 +2,7 @@
 //!
 //! Called by the `scan` subcommand and by anyone who uses the library as a scanner.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,12 +21,13 @@ use crate::assess::assess;
 use crate::baseline::baseline;
 use crate::certificate::key::known::KnownKeys;
 use crate::checkpoint::Checkpoint;
+use crate::history::Recalled;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
 };
 use crate::probe::{ProbeConfig, observe};
 use crate::report::{Judged, v1};
-use crate::rules::fleet::{EndpointKeys, Fleet};
+use crate::rules::fleet::{EndpointKeys, Fleet, Past};
 use crate::rules::{self, Basis, Subject};
 use crate::suppress::{Suppressing, Suppressions};
 use crate::sweep::{
@@ -34,6 +35,10 @@ use crate::sweep::{
 };
 use crate::target::TargetSet;
 use crate::trust::Anchors;
+
+mod absent;
+
+use absent::Expected;
 
 /// What to scan and how; validated.
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ pub struct ScanConfig {
     pub anchors: Option<Arc<Anchors>>,
     /// Findings that are accepted.
     pub suppressions: Arc<Suppressions>,
+    /// What earlier runs know; `None` where no history is kept.
+    pub recalled: Option<Arc<Recalled>>,
 }
 
 impl ScanConfig {
@@ -96,6 +103,10 @@ pub struct ScanOutcome {
     pub idle_suppressions: Vec<String>,
     /// Whether another run could find out more of what was asked for.
     pub left_over: bool,
+    /// What became of the endpoints that earlier runs knew and that are not listed.
+    pub absent: Vec<v1::Absent>,
+    /// What each endpoint showed of keys, where a history is kept.
+    pub keys: Vec<EndpointKeys>,
 }
 
 impl ScanOutcome {
@@ -148,14 +159,14 @@ pub async fn run(
     let mut swept = None;
     let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
     let suppressing = Suppressing::new(&config.suppressions, today());
-    let mut collected = Collected::new(suppressing);
+    let mut collected = Collected::new(suppressing, config.recalled.as_deref());
     let mut drained = false;
     let mut left = Left::of(&earlier);
     let mut waiting: VecDeque<SocketAddr> = left.pending.iter().copied().collect();
     for observation in earlier.observations {
         let (endpoint, keys) = judge_for_fleet(observation, config.basis());
         progress.judged.fetch_add(1, Relaxed);
-        collected.fleet.add(keys);
+        collected.keys(keys);
         collected.take(endpoint, &mut judged);
     }
     let every = checkpoint.map_or(Duration::MAX, Checkpoint::every);
@@ -184,7 +195,7 @@ pub async fn run(
                         checkpoint.judged(address, line).await;
                     }
                     left.pending.remove(&address);
-                    collected.fleet.add(keys);
+                    collected.keys(keys);
                     collected.take(endpoint, &mut judged);
                 }
                 Err(error) => collected.lost.push(error.to_string()),
@@ -224,7 +235,9 @@ pub async fn run(
         Some(outcome) => outcome,
         None => sweeping.await?,
     };
-    Ok(collected.outcome(sweep, &mut judged))
+    collected.ask_for_absent(config, progress, &stop, &mut judged).await;
+    let past = config.recalled.as_ref().map(|recalled| recalled.keys.clone());
+    Ok(collected.outcome(sweep, past, &mut judged))
 }
 
 /// What a later run would need beside the endpoints.
@@ -342,6 +355,10 @@ struct Collected<'a> {
     mute: BTreeMap<(IpAddr, u8), Mute>,
     unasked: Vec<SocketAddr>,
     lost: Vec<String>,
+    expected: Expected,
+    /// How many of those expected the sweep missed.
+    missed: usize,
+    kept_keys: Option<Vec<EndpointKeys>>,
 }
 
 /// Behind a firewall that answers for everyone, a mute port is no news after the first few.
@@ -352,11 +369,53 @@ struct Mute {
 }
 
 impl<'a> Collected<'a> {
-    fn new(suppressing: Suppressing<'a>) -> Self {
-        Self { suppressing, ..Self::default() }
+    fn new(suppressing: Suppressing<'a>, recalled: Option<&Recalled>) -> Self {
+        Self {
+            suppressing,
+            expected: Expected::new(recalled.map_or(&[], |recalled| &recalled.expected)),
+            kept_keys: recalled.map(|_| Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    fn keys(&mut self, keys: EndpointKeys) {
+        if let Some(kept) = &mut self.kept_keys {
+            kept.push(keys.clone());
+        }
+        self.fleet.add(keys);
+    }
+
+    /// A sweep that loses packets misses ports: those that answer now are judged after all.
+    async fn ask_for_absent(
+        &mut self,
+        config: &ScanConfig,
+        progress: &Progress,
+        stop: &CancellationToken,
+        judged: &mut impl FnMut(&v1::Endpoint),
+    ) {
+        let mut open = self.expected.ask(config, &self.unasked, stop).await;
+        self.missed = open.len();
+        let mut probes: JoinSet<Box<Probed>> = JoinSet::new();
+        loop {
+            while probes.len() < config.parallel_endpoints.max(1)
+                && let Some(address) = open.pop()
+            {
+                probes.spawn(probe(address, config, None));
+            }
+            match probes.join_next().await {
+                Some(Ok(probed)) => {
+                    progress.judged.fetch_add(1, Relaxed);
+                    self.keys(probed.keys);
+                    self.take(probed.endpoint, judged);
+                }
+                Some(Err(error)) => self.lost.push(error.to_string()),
+                None => return,
+            }
+        }
     }
 
     fn take(&mut self, mut endpoint: v1::Endpoint, judged: &mut impl FnMut(&v1::Endpoint)) {
+        self.expected.judged(SocketAddr::new(endpoint.address, endpoint.port));
         self.suppressing.endpoint(&mut endpoint);
         if !is_mute(&endpoint) {
             judged(&endpoint);
@@ -375,6 +434,7 @@ impl<'a> Collected<'a> {
     fn outcome(
         mut self,
         sweep: SweepOutcome,
+        past: Option<Past>,
         judged: &mut impl FnMut(&v1::Endpoint),
     ) -> ScanOutcome {
         let mut notes = sweep.notes.clone();
@@ -408,6 +468,21 @@ impl<'a> Collected<'a> {
             None if missing > 0 => Some(format!("{missing} probes could not be made")),
             None => None,
         };
+        if self.missed > 0 {
+            notes.push(format!(
+                "the sweep missed {} open ports that an earlier run knew; they were asked again, and \
+                 are listed",
+                self.missed
+            ));
+        }
+        let listed: HashSet<SocketAddr> =
+            self.endpoints.iter().map(|it| SocketAddr::new(it.address, it.port)).collect();
+        let absent = self.expected.absent(|address| listed.contains(address));
+        if let Some(mut past) = past {
+            let closed = self.expected.closed();
+            past.holders.retain(|holder| !closed.contains(&holder.endpoint));
+            self.fleet.remember(past);
+        }
         let mut fleet_findings: Vec<v1::FleetFinding> =
             self.fleet.judge().iter().map(v1::FleetFinding::from).collect();
         fleet_findings.iter_mut().for_each(|found| self.suppressing.fleet(found));
@@ -417,6 +492,8 @@ impl<'a> Collected<'a> {
         }
         ScanOutcome {
             idle_suppressions,
+            absent,
+            keys: self.kept_keys.unwrap_or_default(),
             endpoints: self.endpoints,
             fleet_findings,
             left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),

@@ -45,6 +45,12 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("sweep", &["sweep", "target"], &[]),
     ("checkpoint", &["checkpoint", "observation", "sweep", "target"], &["TcpStream", "UdpSocket"]),
     ("resolve", &["target"], &[]),
+    ("diff", &["diff", "finding", "observation", "report"], PURE),
+    (
+        "history",
+        &["history", "diff", "finding", "observation", "report", "rules"],
+        &["tokio", "TcpStream", "UdpSocket", "Timestamp::now", "SystemTime"],
+    ),
     (
         "report",
         &[

@@ -19,13 +19,18 @@ const FILES: [(&str, &str); 5] = [
 
 /// Serves `testdata/answers/NAME` on a loopback port of the system's choice.
 pub async fn serve(name: &str) -> SocketAddr {
+    serve_at(name, ([127, 0, 0, 1], 0).into()).await
+}
+
+/// The same where it is wanted.
+pub async fn serve_at(name: &str, address: SocketAddr) -> SocketAddr {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/answers").join(name);
     let answers: HashMap<&str, Vec<u8>> = FILES
         .iter()
         .filter_map(|(path, file)| Some((*path, framed(&std::fs::read(folder.join(file)).ok()?))))
         .collect();
     assert!(!answers.is_empty(), "no recorded answers in {}", folder.display());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     let answers = Arc::new(answers);
     tokio::spawn(async move {

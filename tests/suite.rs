@@ -13,6 +13,7 @@ mod audit;
 mod ciphers;
 mod cli;
 mod formats;
+mod history;
 mod hostile;
 mod hostile_engine;
 mod imports;

@@ -27,18 +27,6 @@ Examples:
   docksweep advisories --advisories team.json the same of another file
   docksweep advisories import all.zip         add to it, from osv.dev's archive";
 
-pub const HISTORY: &str = "\
-Examples:
-  docksweep history --history sweeps.db             the runs that are kept
-  docksweep history 10.0.0.5 --history sweeps.db    what is known of one address
-
-docksweep scan --history sweeps.db keeps a run.";
-
-pub const DIFF: &str = "\
-Examples:
-  docksweep diff monday.json friday.json      between two reports
-  docksweep diff --history sweeps.db          between the last two complete runs";
-
 pub const RULES: &str = "\
 Examples:
   docksweep rules                     all rules, with their severity

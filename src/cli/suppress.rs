@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SuppressArgs {
     /// Leave out of counts, grades and exit codes what FILE accepts, each with a reason and an
     /// expiry; repeatable

@@ -1,9 +1,171 @@
 //! `docksweep diff`: what is different between two runs.
 
-use crate::cli::DiffArgs;
-use crate::command::Failure;
-use crate::exit_code::ExitCode;
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-pub(super) fn run(_args: DiffArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::failed("there is none yet"))
+use crate::cli::{DiffArgs, SuppressArgs, TextOrJson};
+use crate::command::Failure;
+use crate::command::report::{open, shown, unreadable};
+use crate::config;
+use crate::diff::{Comparison, NotInOrder, Seen, Side, StoredEndpoint, join, text};
+use crate::exit_code::ExitCode;
+use crate::history::{History, Missing};
+use crate::report::json;
+use crate::report::stored::{self, StoredError};
+
+pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Failure> {
+    let (before, after) = sources(&args)?;
+    let mut comparison = Comparison::new(before.side()?, after.side()?);
+    std::thread::scope(|scope| {
+        let after = after.endpoints(scope)?;
+        pairs(&before, after.into_iter(), |before, after| comparison.endpoint(before, after))
+    })?;
+    let difference = comparison.finish();
+    let mut out = anstream::stdout().lock();
+    let written = match args.format {
+        TextOrJson::Json => json::write_pretty(&mut out, &difference),
+        TextOrJson::Text => {
+            let options = config::text_options(args.color, args.severity, &SuppressArgs::default());
+            out.write_all(text::render(&difference, options).as_bytes())
+        }
+    };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            return Err(Failure::failed(format!("standard output: {error}")));
+        }
+        _ => {}
+    }
+    match args.fail_on {
+        Some(threshold) if difference.reaches(threshold) => Ok(ExitCode::FindingsAtThreshold),
+        _ => Ok(ExitCode::Done),
+    }
+}
+
+/// Where a run is kept.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    File(PathBuf),
+    Run { history: PathBuf, run: i64 },
+}
+
+fn sources(args: &DiffArgs) -> Result<(Source, Source), Failure> {
+    let history = |hint: &str| {
+        args.history
+            .clone()
+            .ok_or_else(|| Failure::usage(format!("{hint}: --history FILE says where they are")))
+    };
+    match args.runs.as_slice() {
+        [] => {
+            let path = history("without two reports or runs, the last two runs are compared")?;
+            let two = History::open(&path, Missing::Refuse)?.last_two()?;
+            let (before, after) = two.ok_or_else(|| {
+                Failure::failed(format!(
+                    "{}: no two complete runs of the same targets",
+                    shown(&path)
+                ))
+                .hint("docksweep history --history FILE lists the runs")
+            })?;
+            let of = |run| Source::Run { history: path.clone(), run };
+            Ok((of(before), of(after)))
+        }
+        [before, after] => {
+            let of = |name: &String| match Path::new(name) {
+                path if path.exists() => Ok(Source::File(path.to_owned())),
+                path => match &args.history {
+                    Some(history) => {
+                        let run = History::open(history, Missing::Refuse)?.run(name)?;
+                        Ok(Source::Run { history: history.clone(), run })
+                    }
+                    None => Err(Failure::failed(format!("{}: no such file", shown(path)))
+                        .hint("runs by number or id need --history FILE")),
+                },
+            };
+            Ok((of(before)?, of(after)?))
+        }
+        _ => Err(Failure::usage("one run is compared with another: give two, or none")),
+    }
+}
+
+impl Source {
+    fn side(&self) -> Result<Side, Failure> {
+        match self {
+            Self::Run { history, run } => Ok(History::open(history, Missing::Refuse)?.side(*run)?),
+            Self::File(path) => {
+                let head = stored::head(open(path)?).map_err(|error| unreadable(path, &error))?;
+                let scan =
+                    head.scan.ok_or_else(|| unreadable(path, &StoredError::Missing("scan")))?;
+                let side = Side::new(&scan, head.tool.as_ref());
+                Ok(match &head.fleet_findings {
+                    Some(findings) => side.with_fleet(findings),
+                    None => side,
+                })
+            }
+        }
+    }
+
+    /// Read by a thread of its own: a report may be larger than memory.
+    fn endpoints<'scope>(
+        &self,
+        scope: &'scope std::thread::Scope<'scope, '_>,
+    ) -> Result<Receiver<Result<Seen, Failure>>, Failure> {
+        /// Endpoints that reading may be ahead.
+        const AHEAD: usize = 256;
+        let (send, receive) = sync_channel(AHEAD);
+        let source = self.clone();
+        std::thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                if let Err(error) = source.read(&send) {
+                    let _ = send.send(Err(error));
+                }
+            })
+            .map_err(|error| Failure::failed(format!("no thread to read with: {error}")))?;
+        Ok(receive)
+    }
+
+    fn read(&self, send: &SyncSender<Result<Seen, Failure>>) -> Result<(), Failure> {
+        match self {
+            Self::File(path) => {
+                let mut last = None;
+                stored::endpoints(open(path)?, |endpoint: StoredEndpoint| {
+                    let seen = Seen::from(endpoint);
+                    let place = Some((seen.address, seen.port));
+                    let next = match place > last {
+                        true => Ok(seen),
+                        false => Err(Failure::failed(format!("{}: {NotInOrder}", shown(path)))),
+                    };
+                    last = place;
+                    // When the comparison has failed elsewhere, nobody takes what is read.
+                    let _ = send.send(next);
+                })
+                .map_err(|error| unreadable(path, &error))
+            }
+            Self::Run { history, run } => {
+                let history = History::open(history, Missing::Refuse)?;
+                Ok(history.endpoints(*run, |seen| match send.send(Ok(seen)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                })?)
+            }
+        }
+    }
+}
+
+/// Hands over what `before` and `after` say of each endpoint.
+pub(super) fn pairs(
+    before: &Source,
+    after: impl Iterator<Item = Result<Seen, Failure>>,
+    each: impl FnMut(Option<Seen>, Option<Seen>),
+) -> Result<(), Failure> {
+    std::thread::scope(|scope| {
+        let endpoints = before.endpoints(scope)?;
+        join(endpoints, after, each)
+    })
+}
+
+impl From<NotInOrder> for Failure {
+    fn from(error: NotInOrder) -> Self {
+        Self::error(&error)
+    }
 }

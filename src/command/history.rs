@@ -1,9 +1,103 @@
 //! `docksweep history`: the runs that are kept, and what is known of an address.
 
-use crate::cli::HistoryArgs;
-use crate::command::Failure;
-use crate::exit_code::ExitCode;
+use std::io::{self, Write as _};
+use std::net::IpAddr;
+use std::path::Path;
 
-pub(super) fn run(_args: HistoryArgs) -> Result<ExitCode, Failure> {
-    Err(Failure::failed("there is none yet"))
+use crate::assess::assess;
+use crate::cli::{HistoryAction, HistoryArgs, HistoryImportArgs, SuppressArgs, TextOrJson};
+use crate::command::report::{open, shown, unreadable};
+use crate::command::{Failure, warn};
+use crate::config;
+use crate::exit_code::ExitCode;
+use crate::finding::Severity;
+use crate::history::{Around, History, HistoryError, Missing, Recorded, Recording};
+use crate::report::json;
+use crate::report::stored::{self, StoredError};
+use crate::report::v1;
+use crate::rules::fleet::EndpointKeys;
+
+mod address;
+mod runs;
+
+pub(super) fn run(args: HistoryArgs) -> Result<ExitCode, Failure> {
+    if let Some(HistoryAction::Import(import)) = &args.action {
+        return self::import(import);
+    }
+    let path = args.history.ok_or_else(|| Failure::usage("which history: give --history FILE"))?;
+    let history = History::open(&path, Missing::Refuse)?;
+    let options = config::text_options(args.color, Severity::Info, &SuppressArgs::default());
+    let mut out = Vec::new();
+    match args.address {
+        None => {
+            let runs = history.runs()?;
+            match args.format {
+                TextOrJson::Json => json::write_pretty(&mut out, &runs::listed(&runs)),
+                TextOrJson::Text => out.write_all(runs::render(&runs, options).as_bytes()),
+            }
+        }
+        Some(wanted) => {
+            let known = known(&history, wanted, &path)?;
+            match args.format {
+                TextOrJson::Json => json::write_pretty(&mut out, &known),
+                TextOrJson::Text => out.write_all(address::render(&known, options).as_bytes()),
+            }
+        }
+    }
+    .and_then(|()| anstream::stdout().lock().write_all(&out))
+    .or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::failed(format!("standard output: {error}"))),
+    })?;
+    Ok(ExitCode::Done)
+}
+
+fn known(
+    history: &History,
+    address: IpAddr,
+    path: &Path,
+) -> Result<address::AddressHistory, Failure> {
+    let known = history.address(address)?;
+    if known.is_empty() {
+        return Err(Failure::failed(format!("{}: nothing is known of {address}", shown(path)))
+            .hint("the history knows addresses on which a scan found an open port"));
+    }
+    address::of(history, address, known)
+}
+
+/// Reports go in one by one: what failed later takes nothing back.
+fn import(args: &HistoryImportArgs) -> Result<ExitCode, Failure> {
+    let mut history = History::open(&args.history, Missing::Create)?;
+    for path in &args.files {
+        let head = stored::head(open(path)?).map_err(|error| unreadable(path, &error))?;
+        let missing = |what| unreadable(path, &StoredError::Missing(what));
+        let scan = head.scan.ok_or_else(|| missing("scan"))?;
+        let tool = head.tool.ok_or_else(|| missing("tool"))?;
+        let fleet_findings = head.fleet_findings.ok_or_else(|| missing("fleet_findings"))?;
+        let around = Around { scan: &scan, tool: &tool, fleet_findings: &fleet_findings };
+        let recorded = history.record(around, |recording| endpoints(path, recording))?;
+        let mut out = anstream::stdout().lock();
+        // What is in the history does not depend on who reads this.
+        let _ = match recorded {
+            Recorded::As(run) => writeln!(out, "{}: kept as run {run}", shown(path)),
+            Recorded::Before(run) => {
+                warn(&format!("{}: run {run} is this scan, and stays as it is", shown(path)));
+                Ok(())
+            }
+        };
+    }
+    Ok(ExitCode::Done)
+}
+
+fn endpoints(path: &Path, recording: &mut Recording<'_>) -> Result<(), Failure> {
+    let mut first: Result<(), HistoryError> = Ok(());
+    stored::endpoints(open(path)?, |endpoint: v1::Endpoint| {
+        if first.is_ok() {
+            // Which keys were shown follows from what was seen, as it does in a scan.
+            let keys = EndpointKeys::of(&endpoint.observation, &assess(&endpoint.observation));
+            first = recording.add(&endpoint, &keys);
+        }
+    })
+    .map_err(|error| unreadable(path, &error))?;
+    Ok(first?)
 }

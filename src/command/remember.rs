@@ -1,26 +1,144 @@
 //! What `scan` does for `--history`: compares the run with the one before, and keeps it.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use crate::cli::RecordArgs;
-use crate::command::Failure;
-use crate::report::v1::Report;
+use crate::command::diff::{self, Source};
+use crate::command::report::shown;
+use crate::command::{Failure, chain};
+use crate::diff::{Comparison, Difference, Seen, Side};
+use crate::history::{Around, History, HistoryError, Missing, Recalled};
+use crate::report::v1::{self, Report};
+use crate::report::{Destination, Format, json, stored};
+use crate::rules::fleet::EndpointKeys;
+use crate::target::TargetSet;
 
 /// An open history, or none.
 #[derive(Debug)]
-pub(super) struct Memory;
+pub(super) struct Memory(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    history: History,
+}
 
 impl Memory {
     /// Before the first packet, so that a history that cannot be kept is known then.
-    pub(super) fn open(_args: &RecordArgs) -> Result<Self, Failure> {
-        Ok(Self)
+    pub(super) fn open(args: &RecordArgs) -> Result<Self, Failure> {
+        let Some(path) = args.history.clone() else { return Ok(Self(None)) };
+        let history = History::open(&path, Missing::Create)?;
+        Ok(Self(Some(Open { path, history })))
     }
 
-    /// Adds to the report what shows only against earlier runs.
-    pub(super) fn compare(&mut self, _report: &mut Report) -> Result<(), Failure> {
-        Ok(())
+    /// What earlier runs know that matters to the scan.
+    pub(super) fn recall(
+        &self,
+        scan: &v1::Scan,
+        targets: &TargetSet,
+    ) -> Result<Option<Arc<Recalled>>, Failure> {
+        let Some(Open { history, .. }) = &self.0 else { return Ok(None) };
+        let is_target = |pair: SocketAddr| targets.contains(pair);
+        Ok(Some(Arc::new(history.recall(scan, is_target)?)))
     }
 
-    /// Keeps the run. Called also where a report could not be written.
-    pub(super) fn keep(self, _report: &Report) -> Result<(), Failure> {
-        Ok(())
+    /// Says in the report how it differs from the run before, and returns in which.
+    pub(super) fn compare(&mut self, report: &mut Report) -> Result<Option<Difference>, Failure> {
+        let Some(Open { path, history }) = &self.0 else { return Ok(None) };
+        let Some(run) = history.previous(&report.scan)? else { return Ok(None) };
+        let after = Side::new(&report.scan, Some(&report.tool)).with_fleet(&report.fleet_findings);
+        let mut comparison = Comparison::new(history.side(run)?, after);
+        let endpoints = report.endpoints.iter().map(|endpoint| Ok(Seen::from(endpoint)));
+        let before = Source::Run { history: path.clone(), run };
+        diff::pairs(&before, endpoints, |before, after| comparison.endpoint(before, after))?;
+        let difference = comparison.finish();
+        report.changes = Some(difference.counts());
+        Ok(Some(difference))
+    }
+
+    /// Keeps the run. Called also where a report could not be written. A run that cannot be kept is
+    /// left in a report in JSON at least.
+    pub(super) fn keep(
+        self,
+        report: &Report,
+        keys: &[EndpointKeys],
+        outputs: &[(Destination, Format)],
+    ) -> Result<(), Failure> {
+        let Some(Open { path, mut history }) = self.0 else { return Ok(()) };
+        let by_endpoint: HashMap<&str, &EndpointKeys> =
+            keys.iter().map(|keys| (keys.endpoint(), keys)).collect();
+        let Report { scan, tool, fleet_findings, .. } = report;
+        let kept = history.record(Around { scan, tool, fleet_findings }, |recording| {
+            for endpoint in &report.endpoints {
+                if let Some(keys) = by_endpoint.get(endpoint.id.as_str()) {
+                    recording.add(endpoint, keys)?;
+                }
+            }
+            Ok::<(), HistoryError>(())
+        });
+        match kept {
+            Ok(_) => Ok(()),
+            Err(error) => Err(not_kept(&error, &path, report, outputs)),
+        }
+    }
+}
+
+/// Says which file holds the run, or writes one.
+fn not_kept(
+    error: &HistoryError,
+    history: &Path,
+    report: &Report,
+    outputs: &[(Destination, Format)],
+) -> Failure {
+    let failure = Failure::failed(format!("the run is not in the history: {}", chain(error)));
+    let written = outputs.iter().find_map(|(destination, format)| match destination {
+        Destination::File(path) if *format == Format::Json && holds(path, report) => {
+            Some(path.clone())
+        }
+        _ => None,
+    });
+    match written.or_else(|| saved(history, report)) {
+        Some(file) => failure.hint(format!(
+            "docksweep history import {} --history {} keeps it when that works again",
+            shown(&file),
+            shown(history)
+        )),
+        None => failure.hint("scan again with -o FILE.json: no file took the report either"),
+    }
+}
+
+/// The file may be one of before, if writing it failed.
+fn holds(path: &Path, report: &Report) -> bool {
+    let scan = File::open(path).ok().and_then(|file| stored::head(BufReader::new(file)).ok()?.scan);
+    scan.is_some_and(|scan| scan.id == report.scan.id)
+}
+
+/// Beside the history, or where temporary files go.
+fn saved(history: &Path, report: &Report) -> Option<PathBuf> {
+    let name = format!("docksweep-{}.json", report.scan.id);
+    let beside = history.parent().map(|folder| folder.join(&name));
+    let places = [beside, Some(std::env::temp_dir().join(&name))];
+    places.into_iter().flatten().find(|path| {
+        let open = Destination::File(path.clone()).open();
+        open.and_then(|mut output| {
+            json::write_pretty(&mut output, report)?;
+            output.commit()
+        })
+        .is_ok()
+    })
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Self {
+        let failure = Self::error(&error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }

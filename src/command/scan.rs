@@ -18,6 +18,7 @@ use crate::command::remember::Memory;
 use crate::command::resume::{self, Described as KeptAs, Finished, Keeping, Settled};
 use crate::command::{Failure, chain, command_line, warn};
 use crate::config::{Config, ConfigError, Described};
+use crate::diff::Difference;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
 use crate::observation::OBSERVATION_VERSION;
@@ -144,6 +145,7 @@ async fn scan(
         advisories: Arc::clone(&known.advisories),
         anchors: config.anchors,
         suppressions: Arc::new(config.suppressions),
+        recalled: memory.recall(&report, &targets)?,
     };
     let trust_note = scan_config.anchors.as_deref().map(trust_note);
     let keeps = checkpoint.as_ref();
@@ -154,7 +156,7 @@ async fn scan(
                 stop.because("every reader of the report went away");
             }
         });
-    let outcome = tokio::select! {
+    let mut outcome = tokio::select! {
         outcome = running => outcome.map_err(|error| Failure::error(&error))?,
         () = stop.quit.cancelled() => return Ok(ExitCode::Interrupted),
     };
@@ -175,13 +177,21 @@ async fn scan(
     }
     notes.extend(kept.as_ref().and_then(resume::trouble_note));
     let left_over = outcome.left_over || reason.is_some();
+    let keys = std::mem::take(&mut outcome.keys);
     let mut report = finished(tool, report, outcome, &targets, notes, reason);
     let compared = memory.compare(&mut report);
     let written = reporters.finish(&report);
-    let kept_run = memory.keep(&report);
-    announcing.report(&report, None);
-    written.map_err(|error| unwritten(&error, &report, &config.outputs))?;
-    compared.and(kept_run)?;
+    let kept_run = memory.keep(&report, &keys, &config.outputs);
+    let new = compared.as_ref().ok().and_then(Option::as_ref).map(Difference::new_findings);
+    announcing.report(&report, new.as_ref());
+    if let Err(error) = written {
+        if let Err(Failure { message, hint, .. }) = kept_run {
+            warn(&format!("{message}; {}", hint.unwrap_or_default()));
+        }
+        return Err(unwritten(&error, &report, &config.outputs));
+    }
+    // What keeps a run from being kept may keep it from being compared, too.
+    kept_run.and(compared.map(drop))?;
     let finished = if left_over { Finished::No } else { Finished::Yes };
     resume::end(kept, config.checkpoint.as_ref(), finished, config.warnings);
     Ok(exit_code(&report, config.fail_on))
@@ -315,6 +325,7 @@ fn head(
         incomplete_reason: None,
         unresolved: Vec::new(),
         notes: Vec::new(),
+        absent: Vec::new(),
     }
 }
 
@@ -333,6 +344,7 @@ fn finished(
     scan.notes = targets.notes().to_vec();
     scan.notes.extend(data_notes);
     scan.notes.extend(outcome.notes);
+    scan.absent = outcome.absent;
     Report::new(tool, scan, outcome.fleet_findings, outcome.endpoints)
 }
 

@@ -55,7 +55,8 @@ impl Dialer {
         }
     }
 
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    /// One attempt, with the system's own patience.
+    pub async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if let Some(interface) = &self.interface {
             socket.bind_device(Some(interface.as_bytes()))?;

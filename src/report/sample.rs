@@ -51,6 +51,7 @@ pub fn empty_report() -> v1::Report {
         incomplete_reason: None,
         unresolved: Vec::new(),
         notes: Vec::new(),
+        absent: Vec::new(),
         ..scan()
     };
     v1::Report::new(tool(), scan, Vec::new(), Vec::new())
@@ -77,6 +78,11 @@ fn scan() -> v1::Scan {
         },
         targets: vec!["10.0.0.0/24".into(), "2001:db8::/120".into()],
         targets_digest: Some("1f".repeat(32)),
+        absent: vec![v1::Absent {
+            id: "tcp/10.0.0.40:2375".into(),
+            state: v1::AbsentState::Closed,
+            reason: "Connection refused".into(),
+        }],
         excluded: vec!["10.0.0.1".into()],
         ports: vec![2375, 2376],
         engine: v1::Engine::Connect,

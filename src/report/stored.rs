@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io::Read;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 
 use super::v1;
@@ -20,6 +22,7 @@ pub use findings::{Found, findings};
 pub struct Head {
     pub tool: Option<v1::Tool>,
     pub scan: Option<v1::Scan>,
+    pub fleet_findings: Option<Vec<v1::FleetFinding>>,
 }
 
 /// Why a file is no report that can be judged again.
@@ -35,8 +38,7 @@ pub enum StoredError {
 
 /// The head alone; reads on past the endpoints only if it does not come first.
 pub fn head(reader: impl Read) -> Result<Head, StoredError> {
-    let mut reading =
-        Reading { head: Head::default(), schema: None, want: Want::Head, each: |_| {} };
+    let mut reading = Reading::new(Want::Head, |_: IgnoredAny| {});
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = (&mut reading).deserialize(&mut json);
     reading.check()?;
@@ -49,8 +51,24 @@ pub fn head(reader: impl Read) -> Result<Head, StoredError> {
 }
 
 /// Hands over each endpoint's observation, in the file's order.
-pub fn observations(reader: impl Read, each: impl FnMut(Observation)) -> Result<(), StoredError> {
-    let mut reading = Reading { head: Head::default(), schema: None, want: Want::Endpoints, each };
+pub fn observations(
+    reader: impl Read,
+    mut each: impl FnMut(Observation),
+) -> Result<(), StoredError> {
+    /// Everything else in an endpoint was concluded from this.
+    #[derive(Deserialize)]
+    struct Stored {
+        observation: Observation,
+    }
+    endpoints(reader, |Stored { observation }| each(observation))
+}
+
+/// Hands over each endpoint, or as much of it as `T` reads, in the file's order.
+pub fn endpoints<T: DeserializeOwned>(
+    reader: impl Read,
+    each: impl FnMut(T),
+) -> Result<(), StoredError> {
+    let mut reading = Reading::new(Want::Endpoints, each);
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = (&mut reading).deserialize(&mut json);
     reading.check()?;
@@ -65,14 +83,19 @@ enum Want {
     Endpoints,
 }
 
-struct Reading<F> {
+struct Reading<F, T> {
     head: Head,
     schema: Option<String>,
     want: Want,
     each: F,
+    of: PhantomData<T>,
 }
 
-impl<F> Reading<F> {
+impl<F: FnMut(T), T> Reading<F, T> {
+    fn new(want: Want, each: F) -> Self {
+        Self { head: Head::default(), schema: None, want, each, of: PhantomData }
+    }
+
     fn check(&self) -> Result<(), StoredError> {
         match self.schema.as_deref() {
             Some("docksweep/report/v1") => Ok(()),
@@ -83,7 +106,7 @@ impl<F> Reading<F> {
     }
 }
 
-impl<'de, F: FnMut(Observation)> DeserializeSeed<'de> for &mut Reading<F> {
+impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for &mut Reading<F, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -91,7 +114,7 @@ impl<'de, F: FnMut(Observation)> DeserializeSeed<'de> for &mut Reading<F> {
     }
 }
 
-impl<'de, F: FnMut(Observation)> Visitor<'de> for &mut Reading<F> {
+impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for &mut Reading<F, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,9 +137,10 @@ impl<'de, F: FnMut(Observation)> Visitor<'de> for &mut Reading<F> {
                 "scan" => self.head.scan = Some(map.next_value()?),
                 "endpoints" if self.want == Want::Endpoints => {
                     endpoints = true;
-                    map.next_value_seed(Endpoints(&mut self.each))?;
+                    map.next_value_seed(Endpoints(&mut self.each, PhantomData))?;
                 }
-                "endpoints" if self.head.scan.is_some() => {
+                "fleet_findings" => self.head.fleet_findings = Some(map.next_value()?),
+                "endpoints" if self.head.scan.is_some() && self.head.fleet_findings.is_some() => {
                     return Err(A::Error::custom("the head is known"));
                 }
                 _ => {
@@ -134,9 +158,9 @@ impl<'de, F: FnMut(Observation)> Visitor<'de> for &mut Reading<F> {
     }
 }
 
-struct Endpoints<'a, F>(&'a mut F);
+struct Endpoints<'a, F, T>(&'a mut F, PhantomData<T>);
 
-impl<'de, F: FnMut(Observation)> DeserializeSeed<'de> for Endpoints<'_, F> {
+impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for Endpoints<'_, F, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -144,7 +168,7 @@ impl<'de, F: FnMut(Observation)> DeserializeSeed<'de> for Endpoints<'_, F> {
     }
 }
 
-impl<'de, F: FnMut(Observation)> Visitor<'de> for Endpoints<'_, F> {
+impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for Endpoints<'_, F, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -152,13 +176,8 @@ impl<'de, F: FnMut(Observation)> Visitor<'de> for Endpoints<'_, F> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        /// Everything else in an endpoint was concluded from this.
-        #[derive(Deserialize)]
-        struct Stored {
-            observation: Observation,
-        }
-        while let Some(Stored { observation }) = seq.next_element()? {
-            (self.0)(observation);
+        while let Some(endpoint) = seq.next_element()? {
+            (self.0)(endpoint);
         }
         Ok(())
     }

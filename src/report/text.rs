@@ -12,7 +12,7 @@ use crate::finding::Severity;
 mod audit;
 mod ciphers;
 mod findings;
-mod page;
+pub(crate) mod page;
 mod scoreboard;
 mod table;
 
@@ -121,6 +121,15 @@ fn headline(page: &mut Page, report: &v1::Report) {
     }
 }
 
+fn changed(changes: &v1::Changes) -> String {
+    let v1::Changes { new, fixed, changed, gone, not_reached, .. } = changes;
+    format!(
+        "{new} new, {fixed} fixed, {changed} changed, {gone} gone, {not_reached} not reached since {} \
+         (docksweep diff says which)",
+        changes.since_finished_at.strftime("%Y-%m-%d %H:%M UTC")
+    )
+}
+
 fn duration(scan: &v1::Scan) -> String {
     let seconds = scan.finished_at.duration_since(scan.started_at).as_secs_f64().max(0.0);
     if seconds < 60.0 {
@@ -138,6 +147,9 @@ fn overview(page: &mut Page, report: &v1::Report) {
         page.field("Excluded", &some_of(&scan.excluded));
     }
     page.field("Probes", &probes(scan.counts));
+    if let Some(changes) = &report.changes {
+        page.field("Changes", &changed(changes));
+    }
     if report.endpoints.is_empty() {
         page.blank();
         page.paragraph(Tone::Heading, "", nothing_found(scan));

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
+mod absent;
 mod changes;
 mod ciphers;
 mod convert;
@@ -27,6 +28,7 @@ mod posture;
 mod references;
 mod summary;
 
+pub use absent::{Absent, AbsentState};
 pub use changes::Changes;
 pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;
@@ -132,6 +134,10 @@ pub struct Scan {
     /// to: scans of the same pairs have the same one. Null in reports of older versions.
     #[serde(default)]
     pub targets_digest: Option<String>,
+    /// Endpoints that the history knows and that this run does not list, by address and port.
+    /// Empty where no history was kept.
+    #[serde(default)]
+    pub absent: Vec<Absent>,
 }
 
 /// From where the network was looked at. Another place can see another network.

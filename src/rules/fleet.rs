@@ -1,15 +1,19 @@
 //! What only shows across endpoints. `Fleet` keeps of each no more than its keys; the rules are
 //! asked once all are known.
 
+mod past;
 mod reused;
 mod shared_prime;
 #[cfg(test)]
 mod tests;
 
+pub use past::{Past, PastHolder, PastModulus};
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use num_bigint::BigUint;
 use sha2::{Digest as _, Sha256};
 
@@ -71,6 +75,8 @@ struct Place {
     address: IpAddr,
     port: u16,
     engine_id: Option<String>,
+    /// `None`: in this run. Else an earlier one saw it last.
+    last_seen: Option<Timestamp>,
 }
 
 impl EndpointKeys {
@@ -81,6 +87,7 @@ impl EndpointKeys {
             address: endpoint.address,
             port: endpoint.port,
             engine_id: engine_id(assessment),
+            last_seen: None,
         };
         let Some(tls) = &assessment.tls else {
             return Self { place, proved: None, rsa: Vec::new() };
@@ -88,6 +95,25 @@ impl EndpointKeys {
         let proved = proved_leaf(observation, tls)
             .map(|facts| (facts.key.spki_sha256.clone(), facts.subject.clone()));
         Self { place, proved, rsa: rsa_keys(tls) }
+    }
+
+    /// The endpoint's id.
+    pub fn endpoint(&self) -> &str {
+        &self.place.endpoint
+    }
+
+    pub fn engine_id(&self) -> Option<&str> {
+        self.place.engine_id.as_deref()
+    }
+
+    /// SHA-256 of the public key whose private half was proved, and its certificate's subject.
+    pub fn proved(&self) -> Option<(&str, &str)> {
+        self.proved.as_ref().map(|(spki, subject)| (spki.as_str(), subject.as_str()))
+    }
+
+    /// RSA keys of the chains, leaves first.
+    pub fn rsa(&self) -> &[RsaKey] {
+        &self.rsa
     }
 }
 
@@ -151,6 +177,8 @@ pub struct Fleet {
     proved: BTreeMap<String, ProvedKey>,
     /// By modulus.
     rsa: BTreeMap<BigUint, ModulusSeen>,
+    /// Who held which key in earlier runs, by SHA-256 of the SubjectPublicKeyInfo.
+    past: BTreeMap<String, Vec<PastHolder>>,
 }
 
 #[derive(Debug, Default)]
@@ -234,17 +262,20 @@ fn finding(rule: &FleetRule, found: FleetViolation) -> FleetFinding {
 
 /// `tcp/10.0.0.5:2376, tcp/10.0.0.6:2376 and 7 more`.
 fn named(places: &[&Place]) -> String {
-    let mut text: Vec<&str> =
-        places.iter().take(NAMED).map(|place| place.endpoint.as_str()).collect();
+    let name = |place: &&Place| match place.last_seen {
+        None => place.endpoint.clone(),
+        Some(last) => format!("{} (last seen {})", place.endpoint, last.strftime("%Y-%m-%d")),
+    };
+    let mut text: Vec<String> = places.iter().take(NAMED).map(name).collect();
     let more = places.len().saturating_sub(NAMED);
-    let last;
     if more > 0 {
-        last = format!("and {more} more");
-        text.push(&last);
+        text.push(format!("and {more} more"));
     }
     text.join(", ").replace(", and ", " and ")
 }
 
+/// Of this run's endpoints: those of earlier runs are named in the evidence alone.
 fn ids(places: &[&Place]) -> Vec<String> {
-    places.iter().map(|place| place.endpoint.clone()).collect()
+    let present = places.iter().filter(|place| place.last_seen.is_none());
+    present.map(|place| place.endpoint.clone()).collect()
 }

@@ -51,7 +51,7 @@ fn collect(count: u8, connection: impl Fn() -> Connection) -> (ScanOutcome, usiz
     for last in 1..=count {
         collected.take(endpoint_at(last, connection()), &mut |_| announced += 1);
     }
-    let outcome = collected.outcome(swept(Counts::default()), &mut |_| announced += 1);
+    let outcome = collected.outcome(swept(Counts::default()), None, &mut |_| announced += 1);
     (outcome, announced)
 }
 
@@ -81,13 +81,13 @@ fn ports_that_answered_or_could_not_be_reached_are_not_mute() {
 #[test]
 fn probes_that_were_not_made_leave_the_scan_incomplete() {
     let counts = Counts { probes: 3, closed: 1, not_probed: 2, ..Counts::default() };
-    let outcome = Collected::default().outcome(swept(counts), &mut |_| {});
+    let outcome = Collected::default().outcome(swept(counts), None, &mut |_| {});
     assert_eq!(outcome.incomplete_reason.as_deref(), Some("2 probes could not be made"));
     let counts = Counts { probes: 3, closed: 1, not_probed: 2, ..Counts::default() };
     let swept_with_less = SweepOutcome { left_out: 2, ..swept(counts) };
-    let outcome = Collected::default().outcome(swept_with_less, &mut |_| {});
+    let outcome = Collected::default().outcome(swept_with_less, None, &mut |_| {});
     assert_eq!(outcome.incomplete_reason, None, "nothing is missing of what names no host");
     let counts = Counts { probes: 1, closed: 1, ..Counts::default() };
-    let outcome = Collected::default().outcome(swept(counts), &mut |_| {});
+    let outcome = Collected::default().outcome(swept(counts), None, &mut |_| {});
     assert_eq!(outcome.incomplete_reason, None);
 }

@@ -10,7 +10,7 @@ set -euo pipefail
 declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
   [sshd]=openssh-server [openssl]=openssl [stunnel]=stunnel4 [python3]=python3 [java]=default-jdk-headless
-  [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap [systemd-analyze]=systemd
+  [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap [systemd-analyze]=systemd [sqlite3]=sqlite3
   [xmllint]=libxml2-utils [ndiff]=ndiff [nmap]=nmap [promtool]=prometheus [cmark-gfm]=cmark-gfm
   [mandoc]=mandoc [man]=man-db [zsh]=zsh [fish]=fish
 )

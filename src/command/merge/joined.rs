@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::report::v1::{Scan, Vantage};
+use crate::report::v1::{Absent, Scan, Vantage};
 use crate::target::order::{Shard, ShardError};
 
 #[cfg(test)]
@@ -103,7 +103,25 @@ pub(super) fn scan(parts: &[Part], command: String) -> Result<Scan, JoinError> {
         incomplete_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         unresolved: distinct(scans().flat_map(|scan| &scan.unresolved)),
         notes,
+        absent: absent(scans().flat_map(|scan| &scan.absent)),
     })
+}
+
+/// Of several words on one endpoint that of whoever asked it counts, and closed before silent.
+fn absent<'a>(all: impl Iterator<Item = &'a Absent>) -> Vec<Absent> {
+    let mut absent: Vec<Absent> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in all {
+        match places.get(one.id.as_str()).and_then(|place| absent.get_mut(*place)) {
+            Some(known) if one.state < known.state => *known = one.clone(),
+            Some(_) => {}
+            None => {
+                places.insert(&one.id, absent.len());
+                absent.push(one.clone());
+            }
+        }
+    }
+    absent
 }
 
 /// Shards by number, and the reports that are none.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Against the last complete run of the same targets from the same vantage.
+/// Against the last complete run of the same targets from the same vantage: the same pairs of address
+/// and port, or else the same words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changes {
     /// The other run's `scan.id`.
@@ -20,6 +21,7 @@ pub struct Changes {
     pub changed: u64,
     /// Endpoints whose port is closed now.
     pub gone: u64,
-    /// Endpoints of then that this run could not ask: neither fixed nor gone.
+    /// Endpoints of then that this run could not ask, or findings of whom it could not judge: neither
+    /// fixed nor gone.
     pub not_reached: u64,
 }

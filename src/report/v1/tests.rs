@@ -91,7 +91,7 @@ fn keys_are_those_of_the_contract_in_its_order() {
     assert_keys(
         &report.scan,
         "id started_at finished_at command vantage targets excluded ports engine seed shard \
-         addresses counts complete incomplete_reason unresolved notes targets_digest",
+         addresses counts complete incomplete_reason unresolved notes targets_digest absent",
     );
     assert_keys(
         &report.scan.counts,

@@ -14,7 +14,9 @@ pub static KEY_REUSED: FleetRule = FleetRule {
     detection: "Servers on different addresses proved in their handshakes that they hold the \
                 private key of the same public key. The same address or the same engine ID counts \
                 as one host. Several addresses of one host are told apart from several hosts only \
-                where the engine ID shows.",
+                where the engine ID shows. With a history, earlier runs count too: a host that was \
+                found with the key beside another one, or that this run did not ask and that had it \
+                while another one had it too. A key that moved to another address is not reused.",
     remediation: "Give each host a key of its own, made on that host and never copied, and a \
                   certificate for it:\
                   \n\n    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \\\
@@ -29,10 +31,14 @@ pub static KEY_REUSED: FleetRule = FleetRule {
 };
 
 fn check(fleet: &Fleet) -> Vec<FleetViolation> {
-    let reused = fleet.proved.iter().filter(|(_, key)| key.places.len() > 1);
-    reused
+    fleet
+        .proved
+        .iter()
         .filter_map(|(spki, key)| {
-            let places = fleet.sorted(key.places.iter().copied());
+            let present = fleet.sorted(key.places.iter().copied());
+            let past = fleet.still_held(spki, &present);
+            let mut places: Vec<&Place> = present.into_iter().chain(&past).collect();
+            places.sort_by_key(|place| (place.address, place.port));
             let hosts = hosts(&places);
             if hosts < 2 {
                 return None;

@@ -19,8 +19,8 @@ pub static KEY_SHARED_PRIME: FleetRule = FleetRule {
     why: "The greatest common divisor of two public keys is all it takes to have both private \
           keys. Machines that make keys before they have gathered randomness, at first boot or in \
           a fresh container, make such keys.",
-    detection: "The batch greatest common divisor of all RSA moduli of the scan finds a factor that \
-                two different moduli share. The private exponent is rebuilt from the factor, and \
+    detection: "The batch greatest common divisor of all RSA moduli of the scan, and of earlier ones \
+                that a history keeps, finds a factor that two different moduli share. The private exponent is rebuilt from the factor, and \
                 what it signs must verify. The same modulus on two hosts is a reused key and not \
                 this. Factors are not written to the report.",
     remediation: "Make a new key on every host named, with an up-to-date OpenSSL and after the \
@@ -53,13 +53,17 @@ fn check(fleet: &Fleet) -> Vec<FleetViolation> {
     let moduli: Vec<&BigUint> = keys.iter().map(|(modulus, _)| *modulus).collect();
     let mut proofs = 0;
     let Groups { factors, open } = groups(&moduli, &divisors(&moduli));
-    let open = (!open.is_empty()).then(|| not_separated(fleet, &keys, &open));
+    let concerns_this_run =
+        open.iter().filter_map(|at| keys.get(*at)).any(|(_, seen)| fleet.is_present(seen));
+    let open = concerns_this_run.then(|| not_separated(fleet, &keys, &open));
     factors
         .into_iter()
-        .map(|(factor, members)| {
+        .filter_map(|(factor, members)| {
             let members: Vec<(&BigUint, &ModulusSeen)> =
                 members.iter().filter_map(|at| keys.get(*at)).copied().collect();
-            violation(fleet, &factor, &members, &mut proofs)
+            // What earlier runs alone showed was said then.
+            let concerns_this_run = members.iter().any(|(_, seen)| fleet.is_present(seen));
+            concerns_this_run.then(|| violation(fleet, &factor, &members, &mut proofs))
         })
         .chain(open)
         .collect()

@@ -10,6 +10,7 @@ fn place(address: &str, engine_id: Option<&str>) -> Place {
         address,
         port: 2376,
         engine_id: engine_id.map(str::to_owned),
+        last_seen: None,
     }
 }
 
@@ -202,4 +203,90 @@ proptest! {
             prop_assert!(found.endpoints.len() > 1);
         }
     }
+}
+
+/// A holder of the key that `holder` gives for "aa", known from day to day of a month.
+fn past(address: &str, days: (i8, i8)) -> PastHolder {
+    let at = |day: i8| format!("2026-11-{day:02}T02:00:00Z").parse::<Timestamp>().unwrap();
+    let place = place(address, None);
+    PastHolder {
+        key: "aa".repeat(32),
+        subject: Some("CN=docker".to_owned()),
+        endpoint: place.endpoint,
+        address: place.address,
+        port: place.port,
+        engine_id: None,
+        first_seen: at(days.0),
+        last_seen: at(days.1),
+        current: true,
+        in_company: false,
+        asked: false,
+    }
+}
+
+fn judged_with(holders: Vec<PastHolder>, moduli: Vec<PastModulus>) -> Vec<FleetFinding> {
+    let mut fleet = Fleet::default();
+    fleet.add(holder("10.0.0.5", None, "aa"));
+    fleet.add(rsa("10.0.0.7", mersenne(521) * mersenne(607)));
+    fleet.remember(Past { holders, moduli });
+    fleet.judge()
+}
+
+#[test]
+fn a_key_that_moved_is_not_reused() {
+    // Seen here for the first time, after it was last seen there: it moved, for all anyone knows.
+    assert_eq!(judged_with(vec![past("10.0.0.9", (1, 20))], vec![]), []);
+    let here_before = || past("10.0.0.5", (10, 21));
+    // There while it was here, too, and not asked now.
+    let found = judged_with(vec![here_before(), past("10.0.0.9", (1, 20))], vec![]);
+    let [FleetFinding { finding, endpoints }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.rule, "key-reused");
+    assert!(
+        finding.evidence.contains("tcp/10.0.0.5:2376, tcp/10.0.0.9:2376 (last seen 2026-11-20)"),
+        "{}",
+        finding.evidence
+    );
+    assert_eq!(endpoints, &["tcp/10.0.0.5:2376"], "those of this run");
+    // It was asked now, and is not there: leases come and go.
+    let asked = PastHolder { asked: true, ..past("10.0.0.9", (1, 20)) };
+    assert_eq!(judged_with(vec![here_before(), asked.clone()], vec![]), []);
+    // Unless the two were once found together.
+    let together = PastHolder { in_company: true, ..asked };
+    assert_eq!(judged_with(vec![together.clone()], vec![]).len(), 1);
+    // Another key or a closed port since then.
+    let over = PastHolder { current: false, ..together };
+    assert_eq!(judged_with(vec![here_before(), over], vec![]), []);
+    // One host by its engine ID.
+    let mut fleet = Fleet::default();
+    fleet.add(holder("10.0.0.5", Some("A"), "aa"));
+    let engine_id = Some("A".to_owned());
+    let same = PastHolder { in_company: true, engine_id, ..past("10.0.0.9", (1, 20)) };
+    fleet.remember(Past { holders: vec![same], moduli: vec![] });
+    assert_eq!(fleet.judge(), []);
+}
+
+#[test]
+fn primes_are_compared_with_keys_of_earlier_runs() {
+    let earlier = |modulus| PastModulus {
+        modulus,
+        exponent: Some(BigUint::from(65537u32)),
+        endpoint: "tcp/10.0.9.9:2376 from oslo".to_owned(),
+        address: "10.0.9.9".parse().unwrap(),
+        port: 2376,
+        last_seen: "2026-11-20T02:00:00Z".parse().unwrap(),
+    };
+    let found = judged_with(vec![], vec![earlier(mersenne(521) * mersenne(1279))]);
+    let [FleetFinding { finding, endpoints }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((finding.rule, finding.severity), ("key-shared-prime", Severity::Critical));
+    assert!(
+        finding.evidence.contains("tcp/10.0.9.9:2376 from oslo (last seen 2026-11-20)"),
+        "{}",
+        finding.evidence
+    );
+    assert_eq!(endpoints, &["tcp/10.0.0.7:2376"]);
+    // What shows among earlier runs alone is none of this one's affair.
+    let among_them = [mersenne(1279) * mersenne(2203), mersenne(1279) * mersenne(2281)];
+    assert_eq!(judged_with(vec![], among_them.map(earlier).into()), []);
+    // The same modulus then and now is one key.
+    assert_eq!(judged_with(vec![], vec![earlier(mersenne(521) * mersenne(607))]), []);
 }
