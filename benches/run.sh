@@ -13,8 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 RUNS=${RUNS:-5}
 SLOW_RUNS=${SLOW_RUNS:-3}
-# Re-judging works on what measuring the memory leaves.
-COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging batch-gcd}
+# Re-judging and the HTML report work on what measuring the memory leaves.
+COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging html batch-gcd}
 TOOLS=target/bench-tools
 WORK=target/bench
 BUILT=${CARGO_TARGET_DIR:-target}/release
@@ -24,6 +24,8 @@ EXAMPLES=$BUILT/examples
 . benches/lib/apt.sh
 # shellcheck source=lib/batch_gcd.sh
 . benches/lib/batch_gcd.sh
+# shellcheck source=lib/html.sh
+. benches/lib/html.sh
 # shellcheck source=lib/measure.sh
 . benches/lib/measure.sh
 # shellcheck source=lib/tools.sh
@@ -66,6 +68,7 @@ trap 'exit 130' INT TERM
   if wanted tls; then compare_tls; fi
   if wanted memory; then measure_memory; fi
   if wanted rejudging; then compare_rejudging; fi
+  if wanted html; then measure_html; fi
   if wanted batch-gcd; then compare_batch_gcd; fi
 } >"$WORK/report.new"
 mv "$WORK/report.new" "$WORK/report.md"

@@ -13,8 +13,8 @@ mod audit;
 mod ciphers;
 mod findings;
 mod page;
-mod scoreboard;
-mod table;
+pub(super) mod scoreboard;
+pub(super) mod table;
 
 use page::{Page, Tone};
 
@@ -99,7 +99,7 @@ fn headline(page: &mut Page, report: &v1::Report) {
     }
 }
 
-fn duration(scan: &v1::Scan) -> String {
+pub(super) fn duration(scan: &v1::Scan) -> String {
     let seconds = scan.finished_at.duration_since(scan.started_at).as_secs_f64().max(0.0);
     if seconds < 60.0 {
         return format!("{seconds:.1} s");
@@ -245,7 +245,7 @@ fn remarks(page: &mut Page, scan: &v1::Scan) {
 }
 
 /// `3 open, 1 denied`, without the zeros; `None` where there are only zeros.
-fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
+pub(super) fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -254,7 +254,7 @@ fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
+pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -268,7 +268,7 @@ fn some_of<T: ToString>(items: &[T]) -> String {
 }
 
 /// `10.0.0.5:2375`, with the names that led there.
-fn label(endpoint: &v1::Endpoint) -> String {
+pub(super) fn label(endpoint: &v1::Endpoint) -> String {
     let address = address_of(&endpoint.id);
     let names: BTreeSet<&str> = endpoint.names.iter().map(String::as_str).collect();
     if names.is_empty() {
@@ -279,7 +279,7 @@ fn label(endpoint: &v1::Endpoint) -> String {
 }
 
 /// An endpoint's id without the protocol, which is always the same.
-fn address_of(id: &str) -> &str {
+pub(super) fn address_of(id: &str) -> &str {
     id.strip_prefix("tcp/").unwrap_or(id)
 }
 

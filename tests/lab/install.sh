@@ -10,7 +10,7 @@ set -euo pipefail
 declare -A PACKAGE_OF=(
   [dockerd]=docker.io [podman]=podman [nginx]=nginx-light [haproxy]=haproxy
   [sshd]=openssh-server [openssl]=openssl [stunnel]=stunnel4 [python3]=python3 [java]=default-jdk-headless
-  [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap
+  [chromium]=chromium [curl]=curl [pdftotext]=poppler-utils [rootlesskit]=rootlesskit [newuidmap]=uidmap
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
   podman-restart.service podman-auto-update.service podman-auto-update.timer
