@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn the_cards_count_what_they_say() {
         let mut report = sample::report();
-        let cards = super::cards(&report, &Expiries::of(&report));
-        let figures: Vec<_> = cards.iter().map(|card| (card.label, &*card.figure)).collect();
+        let figures = cards(&report, &Expiries::of(&report));
+        let figures: Vec<_> = figures.iter().map(|card| (card.label, &*card.figure)).collect();
         assert_eq!(
             figures,
             [
@@ -207,7 +207,7 @@ mod tests {
             ]
         );
         report.changes = Some(crate::report::html::tests::changes());
-        let cards = super::cards(&report, &Expiries::default());
+        let cards = cards(&report, &Expiries::default());
         assert_eq!(figure(&cards, "new findings").as_deref(), Some("4"));
         assert_eq!(figure(&cards, "fixed findings").as_deref(), Some("1,002"));
     }

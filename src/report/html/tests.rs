@@ -215,9 +215,9 @@ fn what_many_share_is_written_once() {
 
 #[test]
 fn a_full_disk_is_an_error() {
-    let output = Box::new(Failing(std::io::ErrorKind::StorageFull));
+    let output = Box::new(Failing(io::ErrorKind::StorageFull));
     let error = Box::new(Html::new(output)).finish(&sample::report()).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }
 
 type Tag<'a> = (&'a str, Vec<(&'a str, &'a str)>);
