@@ -4,7 +4,9 @@
 //! What many endpoints share is written once: a finding with its evidence (`cases`), what is said of
 //! a rule (`catalogue`), a set of rules that is kept. An endpoint refers to them.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 
 use askama::Template;
 use base64::Engine as _;
@@ -21,14 +23,16 @@ mod endpoint;
 // The templates' code names it from the crate's root.
 pub(crate) mod escape;
 mod heat;
+mod kept;
 mod overview;
 mod words;
 
 use cases::Cases;
 use catalogue::Piece;
 use charts::{Chart, Expiries};
-use endpoint::{Kept, View};
+use endpoint::View;
 use heat::Heat;
+use kept::Kept;
 use overview::{Card, Fact};
 
 const STYLE: &str = include_str!("../../templates/report.css");
@@ -68,6 +72,12 @@ struct Page<'a> {
     heat: Heat,
     cases: &'a Cases<'a>,
     kept: Kept<'a>,
+}
+
+/// `10.0.3.… :2375`, and the last numbers of the addresses.
+struct Group {
+    prefix: String,
+    endpoints: Vec<(usize, String)>,
 }
 
 /// One of the six rules of a Docker host, over all endpoints.
@@ -121,6 +131,23 @@ impl<'a> Page<'a> {
     fn place(&self, number: &usize) -> &'a str {
         let endpoint = self.report.endpoints.get(*number);
         endpoint.map_or("", |endpoint| super::text::address_of(&endpoint.id))
+    }
+
+    /// The endpoints of a case, those of one network and port together.
+    fn groups(&self, case: &cases::Case<'_>) -> Vec<Group> {
+        let mut groups: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+        for number in &case.endpoints {
+            let Some(endpoint) = self.report.endpoints.get(*number) else { continue };
+            let (prefix, last) = match endpoint.address {
+                IpAddr::V4(address) => {
+                    let [a, b, c, last] = address.octets();
+                    (format!("{a}.{b}.{c}.… :{}", endpoint.port), last.to_string())
+                }
+                IpAddr::V6(_) => (String::new(), self.place(number).to_owned()),
+            };
+            groups.entry(prefix).or_default().push((*number, last));
+        }
+        groups.into_iter().map(|(prefix, endpoints)| Group { prefix, endpoints }).collect()
     }
 
     /// The accesses that endpoints of a case have.

@@ -8,8 +8,10 @@ use super::words::{count, rank, thousands};
 use crate::finding::Severity;
 use crate::report::v1;
 
-/// The drawings' own unit; they are scaled to the page.
+/// The drawings' own unit, about a pixel where the page is wide.
 const WIDTH: f64 = 600.0;
+const GRADES_WIDTH: f64 = 280.0;
+const EXPIRY_WIDTH: f64 = 470.0;
 const HEIGHT: f64 = 96.0;
 /// Space above a column, for its figure.
 const HEADROOM: f64 = 14.0;
@@ -20,6 +22,8 @@ const SMALLEST: f64 = 2.0;
 /// Of the timeline; the first is what `cert-expiring` warns of.
 const STEP_DAYS: i64 = 30;
 const STEPS: i64 = 12;
+/// Those with a mark below them: there is no room for all.
+const MARKED: [i64; 4] = [0, 2, 5, 11];
 
 #[derive(Debug)]
 pub struct Chart {
@@ -31,6 +35,7 @@ pub struct Chart {
     pub of: &'static str,
     /// All of it in one sentence.
     pub sentence: String,
+    pub width: f64,
     pub bars: Vec<Bar>,
 }
 
@@ -69,6 +74,7 @@ impl Chart {
             what: "Severity",
             of: "Findings",
             sentence: sentence(&counts),
+            width: WIDTH,
             bars: side_by_side(counts),
         }
     }
@@ -97,7 +103,8 @@ impl Chart {
             what: "Grade",
             of: "Endpoints",
             sentence: sentence(&counts),
-            bars: columns(counts),
+            width: GRADES_WIDTH,
+            bars: columns(counts, GRADES_WIDTH),
         }
     }
 
@@ -107,7 +114,7 @@ impl Chart {
             return None;
         }
         let mut counts = vec![Counted {
-            mark: "expired".to_owned(),
+            mark: "past".to_owned(),
             label: "expired".to_owned(),
             count: expiries.expired,
             class: "s3",
@@ -120,7 +127,8 @@ impl Chart {
                 format!("{from} to {to} days")
             };
             let class = if step == 0 { "s2" } else { "later" };
-            counts.push(Counted { mark: format!("{to} d"), label, count: *count, class });
+            let mark = if MARKED.contains(&step) { format!("{to} d") } else { String::new() };
+            counts.push(Counted { mark, label, count: *count, class });
         }
         counts.push(Counted {
             mark: "later".to_owned(),
@@ -134,7 +142,8 @@ impl Chart {
             what: "Expires",
             of: "Certificates",
             sentence: sentence(&counts),
-            bars: columns(counts),
+            width: EXPIRY_WIDTH,
+            bars: columns(counts, EXPIRY_WIDTH),
         })
     }
 }
@@ -227,9 +236,9 @@ fn side_by_side(counts: Vec<Counted>) -> Vec<Bar> {
         .collect()
 }
 
-fn columns(counts: Vec<Counted>) -> Vec<Bar> {
+fn columns(counts: Vec<Counted>, width: f64) -> Vec<Bar> {
     let most = counts.iter().map(|counted| counted.count).max().unwrap_or_default();
-    let place = WIDTH / share(count(counts.len()), 1);
+    let place = width / share(count(counts.len()), 1);
     let mut x = place * (1.0 - COLUMN) / 2.0;
     counts
         .into_iter()
@@ -316,6 +325,7 @@ mod tests {
         assert_eq!(expiries.total(), 7);
         let chart = Chart::expiry(&expiries).unwrap();
         assert_eq!(chart.bars.len(), 14);
+        assert!(chart.bars.iter().all(|bar| !bar.label.is_empty()));
         assert!(Chart::expiry(&Expiries::default()).is_none());
     }
 

@@ -1,16 +1,16 @@
 //! One endpoint: a line to scan, and what is behind it.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::cases::{Case, Cases};
 use super::heat::Network;
+use super::kept::{Kept, KeptSet};
 use super::words;
 use crate::observation::TlsVersion;
 use crate::report::text::address_of;
-use crate::report::text::scoreboard::ROWS;
 use crate::report::text::table::{client_certificate, grade, product, short, tls};
-use crate::report::v1::{self, CheckStatus};
+use crate::report::v1;
 
 /// Issuer names that are written out.
 const ISSUERS: usize = 8;
@@ -35,8 +35,8 @@ pub struct View<'a> {
     pub facts: Vec<(&'static str, Cow<'a, str>)>,
     pub chains: Vec<ChainView<'a>>,
     pub undetermined: Vec<(String, &'a str)>,
-    /// Which set of rules it keeps.
-    pub kept: Option<usize>,
+    /// What it keeps, with the number under which that is written out.
+    pub kept: Option<(usize, &'a KeptSet<'a>)>,
 }
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl<'a> View<'a> {
         number: usize,
         endpoint: &'a v1::Endpoint,
         cases: &'a Cases<'a>,
-        kept: &Kept<'_>,
+        kept: &'a Kept<'a>,
     ) -> Self {
         let network = match Network::of(endpoint.address) {
             Network::V4(_) => None,
@@ -75,7 +75,7 @@ impl<'a> View<'a> {
             facts: facts(endpoint),
             chains: chains(endpoint),
             undetermined: undetermined(endpoint),
-            kept: kept.set_of(endpoint),
+            kept: kept.of_endpoint(number),
         }
     }
 
@@ -90,8 +90,11 @@ impl<'a> View<'a> {
 
 fn facts(endpoint: &v1::Endpoint) -> Vec<(&'static str, Cow<'_, str>)> {
     let api = &endpoint.api;
-    let mut facts: Vec<(&'static str, Cow<'_, str>)> = vec![("Access", api.reason.as_str().into())];
-    facts.extend(engine(api).map(|text| ("Engine", text.into())));
+    let mut facts: Vec<(&'static str, Cow<'_, str>)> = Vec::new();
+    if is_new(endpoint, &api.reason) {
+        facts.push(("Access", api.reason.as_str().into()));
+    }
+    facts.extend(engine(endpoint).map(|text| ("Engine", text.into())));
     facts.extend(api.intermediary.as_deref().map(|text| ("In front of it", text.into())));
     if let Some(name) = &endpoint.sni {
         facts.push(("Name sent", name.as_str().into()));
@@ -107,21 +110,28 @@ fn facts(endpoint: &v1::Endpoint) -> Vec<(&'static str, Cow<'_, str>)> {
     if let Some(audit) = &endpoint.audit {
         facts.push(("With credentials", audited(audit).into()));
     }
-    facts.extend(six_rules(&endpoint.baseline).map(|text| ("Six rules", text.into())));
     facts
 }
 
-fn engine(api: &v1::Api) -> Option<String> {
+/// Whether no finding's evidence has it: a fleet's page is large enough without saying it twice.
+fn is_new(endpoint: &v1::Endpoint, text: &str) -> bool {
+    !endpoint.findings.iter().any(|finding| finding.evidence.contains(text))
+}
+
+fn engine(endpoint: &v1::Endpoint) -> Option<String> {
+    let api = &endpoint.api;
     let mut parts = Vec::new();
     if let Some(body) = &api.version {
-        parts.extend(body.version.as_ref().map(|version| format!("version {version}")));
-        parts.extend(body.api_version.as_ref().map(|version| format!("API {version}")));
-        parts.extend(body.os.clone());
-        parts.extend(body.kernel_version.as_ref().map(|version| format!("kernel {version}")));
+        parts.extend(body.version.as_ref().map(|it| ("version ", it)));
+        parts.extend(body.api_version.as_ref().map(|it| ("API ", it)));
+        parts.extend(body.os.as_ref().map(|it| ("", it)));
+        parts.extend(body.kernel_version.as_ref().map(|it| ("kernel ", it)));
     } else {
-        parts.extend(api.server.as_ref().map(|server| format!("Server: {server}")));
+        parts.extend(api.server.as_ref().map(|it| ("Server: ", it)));
     }
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let new = parts.iter().any(|(_, text)| is_new(endpoint, text));
+    let parts: Vec<String> = parts.iter().map(|(what, text)| format!("{what}{text}")).collect();
+    new.then(|| parts.join(", "))
 }
 
 fn handshake(endpoint: &v1::Endpoint, seen: &v1::Tls) -> String {
@@ -173,22 +183,6 @@ fn audited(audit: &v1::Audit) -> String {
         v1::AuditStatus::Undetermined => "undetermined",
     };
     format!("{what}: {}", audit.reason)
-}
-
-fn six_rules(baseline: &v1::Baseline) -> Option<String> {
-    let of = |status| {
-        let names = ROWS.iter().filter(|(_, check)| check(baseline).status == status);
-        let names: Vec<&str> = names.map(|(name, _)| *name).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    let parts = [
-        ("kept", of(CheckStatus::Pass)),
-        ("broken", of(CheckStatus::Fail)),
-        ("unknown", of(CheckStatus::Unknown)),
-    ];
-    let parts: Vec<String> =
-        parts.into_iter().filter_map(|(what, names)| Some(format!("{what}: {}", names?))).collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn chains(endpoint: &v1::Endpoint) -> Vec<ChainView<'_>> {
@@ -256,34 +250,6 @@ fn undetermined(endpoint: &v1::Endpoint) -> Vec<(String, &str)> {
     by_reason.into_iter().map(|(reason, rules)| (rules.join(", "), reason)).collect()
 }
 
-/// Sets of rules that are kept: as many endpoints keep the same, each set is written once.
-#[derive(Debug, Default)]
-pub struct Kept<'a> {
-    pub sets: Vec<&'a [v1::Text]>,
-    places: HashMap<&'a [v1::Text], usize>,
-}
-
-impl<'a> Kept<'a> {
-    pub fn of(report: &'a v1::Report) -> Self {
-        let mut kept = Self::default();
-        for endpoint in &report.endpoints {
-            let set = endpoint.rules_passed.as_slice();
-            if set.is_empty() {
-                continue;
-            }
-            let next = kept.sets.len();
-            if *kept.places.entry(set).or_insert(next) == next {
-                kept.sets.push(set);
-            }
-        }
-        kept
-    }
-
-    fn set_of(&self, endpoint: &v1::Endpoint) -> Option<usize> {
-        self.places.get(endpoint.rules_passed.as_slice()).copied()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +282,7 @@ mod tests {
                 "by CN=Example CA; RSA 2048; sha256WithRSAEncryption; 2025-01-01 to 2027-01-01; \
                  for build.example, 10.0.0.6; SHA-256 6666666666666666"
             );
-            assert!(view.kept.is_some());
+            assert_eq!(view.kept.unwrap().1.sentence(), "3 rules; of the six 1, 1 broken");
         });
     }
 

@@ -209,7 +209,7 @@ fn what_many_share_is_written_once() {
     let page = render(&report);
     assert_eq!(page.matches("each answered 200 without any credentials").count(), 1);
     assert_eq!(page.matches("dockerd -H unix").count(), 2, "once a rule");
-    assert_eq!(page.matches("<details class=\"e\"").count(), 3000);
+    assert_eq!(page.matches("<details class=e ").count(), 3000);
     assert!(page.len() / 3000 < 1000, "{} bytes an endpoint", page.len() / 3000);
 }
 
@@ -222,7 +222,7 @@ fn a_full_disk_is_an_error() {
 
 type Tag<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-/// Tags with their attributes; all values of the page stand in double quotes.
+/// Tags with their attributes. Only numbers and words of the program's own stand without quotes.
 fn tags(page: &str) -> Vec<Tag<'_>> {
     let mut tags = Vec::new();
     for piece in page.split('<').skip(1) {
@@ -241,6 +241,14 @@ fn tags(page: &str) -> Vec<Tag<'_>> {
                     attributes.push((attribute, value));
                     rest = after;
                 }
+                None if rest.starts_with('=') => {
+                    let end = rest.find(' ').unwrap_or(rest.len());
+                    let value = &rest[1..end];
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "#–".contains(c);
+                    assert!(!value.is_empty() && value.chars().all(plain), "{tag}");
+                    attributes.push((attribute, value));
+                    rest = &rest[end..];
+                }
                 None => attributes.push((attribute, "")),
             }
         }
@@ -252,7 +260,7 @@ fn tags(page: &str) -> Vec<Tag<'_>> {
 /// The first tag that does not fit, by the rules of HTML for the elements that may be left open.
 fn unbalanced(page: &str) -> Option<String> {
     const EMPTY: [&str; 5] = ["!doctype", "meta", "input", "br", "link"];
-    const MAY_STAY_OPEN: [&str; 3] = ["li", "dt", "dd"];
+    const MAY_STAY_OPEN: [&str; 4] = ["li", "dt", "dd", "p"];
     let page = page.replacen(STYLE, "", 1).replacen(SCRIPT, "", 1);
     let mut open: Vec<String> = Vec::new();
     for piece in page.split('<').skip(1) {
@@ -268,7 +276,11 @@ fn unbalanced(page: &str) -> Option<String> {
                 }
             }
         } else if !tag.ends_with('/') && !EMPTY.contains(&name) {
-            let siblings: &[&str] = if name == "li" { &["li"] } else { &["dt", "dd"] };
+            let siblings: &[&str] = match name {
+                "dt" | "dd" => &["dt", "dd"],
+                "p" => &["p"],
+                _ => &["li"],
+            };
             if MAY_STAY_OPEN.contains(&name)
                 && open.last().is_some_and(|last| siblings.contains(&last.as_str()))
             {
