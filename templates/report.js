@@ -16,7 +16,7 @@
 
   const networkOf = (item) => {
     if (item.dataset.n) return item.dataset.n;
-    const address = item.querySelector('b').textContent;
+    const address = item.querySelector('b').firstChild.data;
     return address.slice(0, address.lastIndexOf('.')) + '.0/24';
   };
 

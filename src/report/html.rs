@@ -31,7 +31,7 @@ use cases::Cases;
 use catalogue::Piece;
 use charts::{Chart, Expiries};
 use endpoint::View;
-use heat::Heat;
+use heat::{Heat, Network};
 use kept::Kept;
 use overview::{Card, Fact};
 
@@ -135,19 +135,27 @@ impl<'a> Page<'a> {
 
     /// The endpoints of a case, those of one network and port together.
     fn groups(&self, case: &cases::Case<'_>) -> Vec<Group> {
-        let mut groups: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Network, u16), Vec<(usize, String)>> = BTreeMap::new();
         for number in &case.endpoints {
             let Some(endpoint) = self.report.endpoints.get(*number) else { continue };
-            let (prefix, last) = match endpoint.address {
+            let last = match endpoint.address {
                 IpAddr::V4(address) => {
-                    let [a, b, c, last] = address.octets();
-                    (format!("{a}.{b}.{c}.… :{}", endpoint.port), last.to_string())
+                    let [.., last] = address.octets();
+                    last.to_string()
                 }
-                IpAddr::V6(_) => (String::new(), self.place(number).to_owned()),
+                IpAddr::V6(_) => self.place(number).to_owned(),
             };
-            groups.entry(prefix).or_default().push((*number, last));
+            let group = (Network::of(endpoint.address), endpoint.port);
+            groups.entry(group).or_default().push((*number, last));
         }
-        groups.into_iter().map(|(prefix, endpoints)| Group { prefix, endpoints }).collect()
+        let groups = groups.into_iter().map(|((network, port), endpoints)| Group {
+            prefix: match network {
+                Network::V4([a, b, c]) => format!("{a}.{b}.{c}.… :{port}"),
+                Network::V6(_) => network.to_string(),
+            },
+            endpoints,
+        });
+        groups.collect()
     }
 
     /// The accesses that endpoints of a case have.

@@ -10,8 +10,8 @@ use crate::report::v1;
 
 /// The drawings' own unit, about a pixel where the page is wide.
 const WIDTH: f64 = 600.0;
-const GRADES_WIDTH: f64 = 280.0;
-const EXPIRY_WIDTH: f64 = 470.0;
+const GRADES_WIDTH: f64 = 263.0;
+const EXPIRY_WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 96.0;
 /// Space above a column, for its figure.
 const HEADROOM: f64 = 14.0;
@@ -23,7 +23,7 @@ const SMALLEST: f64 = 2.0;
 const STEP_DAYS: i64 = 30;
 const STEPS: i64 = 12;
 /// Those with a mark below them: there is no room for all.
-const MARKED: [i64; 4] = [0, 2, 5, 11];
+const MARKED: [i64; 4] = [0, 2, 5, 8];
 
 #[derive(Debug)]
 pub struct Chart {

@@ -54,13 +54,12 @@ impl<'a> KeptSet<'a> {
         Self { rules: &endpoint.rules_passed, statuses, six_rules: six_rules(statuses) }
     }
 
-    /// `28 rules; of the six 2, 1 broken`.
+    /// `28 rules, 2 of the six`.
     pub fn sentence(&self) -> String {
         let mut text = plural(self.rules.len(), "rule", "rules");
         if self.six_rules.is_some() {
-            let of = |status| self.statuses.iter().filter(|it| **it == status).count();
-            let (kept, broken) = (of(CheckStatus::Pass), of(CheckStatus::Fail));
-            text.push_str(&format!("; of the six {kept}, {broken} broken"));
+            let kept = self.statuses.iter().filter(|it| **it == CheckStatus::Pass).count();
+            text.push_str(&format!(", {kept} of the six"));
         }
         text
     }
@@ -108,6 +107,6 @@ mod tests {
                  unknown: rootless, up to date, user namespaces remapped"
             )
         );
-        assert_eq!(set.sentence(), "1 rule; of the six 1, 1 broken");
+        assert_eq!(set.sentence(), "1 rule, 1 of the six");
     }
 }
