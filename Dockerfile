@@ -8,7 +8,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock askama.toml ./
 COPY src src
 COPY templates templates
-COPY data/advisories.json data/releases.json data/
+COPY data/advisories.json data/known-keys.tsv data/releases.json data/
 # The image's gcc is all that the C parts of aws-lc need: no cmake, no make.
 RUN CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --locked --release --bin docksweep
 
