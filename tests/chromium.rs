@@ -188,10 +188,19 @@ impl Chromium {
         let node = json!({"nodeId": document["root"]["nodeId"], "selector": selector});
         let found = self.call("DOM.querySelector", &node);
         let node = json!({"nodeId": found["nodeId"]});
-        self.call("DOM.scrollIntoViewIfNeeded", &node);
-        let quads = self.call("DOM.getContentQuads", &node);
-        let quad: Vec<f64> =
-            quads["quads"][0].as_array().unwrap().iter().map(|it| it.as_f64().unwrap()).collect();
+        // What was not drawn so far gets its height when it comes into view, and moves the rest.
+        let mut quad: Vec<f64> = Vec::new();
+        loop {
+            self.call("DOM.scrollIntoViewIfNeeded", &node);
+            let quads = self.call("DOM.getContentQuads", &node);
+            let corners = quads["quads"][0].as_array().unwrap().iter();
+            let now: Vec<f64> = corners.map(|it| it.as_f64().unwrap()).collect();
+            if now == quad {
+                break;
+            }
+            quad = now;
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let (x, y) = ((quad[0] + quad[4]) / 2.0, (quad[1] + quad[5]) / 2.0);
         for kind in ["mousePressed", "mouseReleased"] {
             let event = json!({"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1});
