@@ -245,7 +245,7 @@ fn remarks(page: &mut Page, scan: &v1::Scan) {
 }
 
 /// `3 open, 1 denied`, without the zeros; `None` where there are only zeros.
-pub(super) fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
+fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String> {
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -254,7 +254,7 @@ pub(super) fn counted<const N: usize>(parts: [(u64, &str); N]) -> Option<String>
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
+fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -268,7 +268,7 @@ fn some_of<T: ToString>(items: &[T]) -> String {
 }
 
 /// `10.0.0.5:2375`, with the names that led there.
-pub(super) fn label(endpoint: &v1::Endpoint) -> String {
+fn label(endpoint: &v1::Endpoint) -> String {
     let address = address_of(&endpoint.id);
     let names: BTreeSet<&str> = endpoint.names.iter().map(String::as_str).collect();
     if names.is_empty() {

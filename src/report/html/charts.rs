@@ -217,7 +217,6 @@ fn sentence(counts: &[Counted]) -> String {
 }
 
 /// Figures of this size lose nothing as floating-point numbers that a picture could show.
-#[expect(clippy::cast_precision_loss, reason = "a drawing")]
 fn share(count: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { count as f64 / of as f64 }
 }

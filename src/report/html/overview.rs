@@ -1,7 +1,7 @@
 //! The top of the page: figures at a glance, and what the scan was.
 
 use super::charts::Expiries;
-use super::words::thousands;
+use super::words::{count, thousands};
 use crate::report::text::duration;
 use crate::report::v1::{self, Counts, Engine};
 
@@ -19,8 +19,8 @@ pub fn cards(report: &v1::Report, expiries: &Expiries) -> Vec<Card> {
     let v1::Report { scan, summary, endpoints, changes, .. } = report;
     let access = summary.by_access;
     let docker = |status| endpoints.iter().filter(|e| e.api.docker.status == status).count();
-    let seen = super::words::count(docker(v1::DockerApiStatus::Seen));
-    let probable = super::words::count(docker(v1::DockerApiStatus::Probable));
+    let seen = count(docker(v1::DockerApiStatus::Seen));
+    let probable = count(docker(v1::DockerApiStatus::Probable));
     let mut cards = vec![
         Card::plain("addresses swept", scan.addresses, ports(scan)),
         Card::plain(
