@@ -5,9 +5,10 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock askama.toml ./
 COPY src src
-COPY data/advisories.json data/releases.json data/
+COPY templates templates
+COPY data/advisories.json data/known-keys.tsv data/releases.json data/
 # The image's gcc is all that the C parts of aws-lc need: no cmake, no make.
 RUN CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --locked --release --bin docksweep
 

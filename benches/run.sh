@@ -13,8 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PATH:/usr/sbin:/sbin
 RUNS=${RUNS:-5}
 SLOW_RUNS=${SLOW_RUNS:-3}
-# Re-judging and the history work on what measuring the memory leaves.
-COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging history batch-gcd}
+# Re-judging, the HTML report and the history work on what measuring the memory leaves.
+COMPARISONS=${COMPARISONS:-sweeps tls memory rejudging html history batch-gcd}
 TOOLS=target/bench-tools
 WORK=target/bench
 BUILT=${CARGO_TARGET_DIR:-target}/release
@@ -26,6 +26,8 @@ EXAMPLES=$BUILT/examples
 . benches/lib/batch_gcd.sh
 # shellcheck source=lib/history.sh
 . benches/lib/history.sh
+# shellcheck source=lib/html.sh
+. benches/lib/html.sh
 # shellcheck source=lib/measure.sh
 . benches/lib/measure.sh
 # shellcheck source=lib/tools.sh
@@ -69,6 +71,7 @@ trap 'exit 130' INT TERM
   if wanted memory; then measure_memory; fi
   if wanted rejudging; then compare_rejudging; fi
   if wanted history; then compare_history; fi
+  if wanted html; then measure_html; fi
   if wanted batch-gcd; then compare_batch_gcd; fi
 } >"$WORK/report.new"
 mv "$WORK/report.new" "$WORK/report.md"

@@ -10,6 +10,8 @@
 
 mod advisories;
 mod audit;
+mod browser;
+mod chromium;
 mod ciphers;
 mod cli;
 mod formats;

@@ -10,6 +10,7 @@ install_tools() {
   type -P time >/dev/null || packages+=(time)
   command -v openssl >/dev/null || packages+=(openssl)
   command -v jq >/dev/null || packages+=(jq)
+  command -v chromium >/dev/null || packages+=(chromium)
   command -v nmap >/dev/null || packages+=(nmap)
   command -v sslscan >/dev/null || packages+=(sslscan)
   command -v nginx >/dev/null || packages+=(nginx-light)

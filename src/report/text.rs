@@ -13,8 +13,8 @@ mod audit;
 mod ciphers;
 mod findings;
 pub(crate) mod page;
-mod scoreboard;
-mod table;
+pub(super) mod scoreboard;
+pub(super) mod table;
 
 use page::{Page, Tone};
 
@@ -130,7 +130,7 @@ fn changed(changes: &v1::Changes) -> String {
     )
 }
 
-fn duration(scan: &v1::Scan) -> String {
+pub(super) fn duration(scan: &v1::Scan) -> String {
     let seconds = scan.finished_at.duration_since(scan.started_at).as_secs_f64().max(0.0);
     if seconds < 60.0 {
         return format!("{seconds:.1} s");

@@ -3,9 +3,9 @@
 use super::page::{Page, Tone};
 use crate::report::v1::{self, Check, CheckStatus};
 
-type Row = (&'static str, fn(&v1::Baseline) -> &Check);
+pub(in crate::report) type Row = (&'static str, fn(&v1::Baseline) -> &Check);
 
-const ROWS: [Row; 6] = [
+pub(in crate::report) const ROWS: [Row; 6] = [
     ("API not open to strangers", |baseline| &baseline.socket_not_exposed),
     ("TLS sound, certificates enforced", |baseline| &baseline.tls),
     ("rootless", |baseline| &baseline.rootless),
@@ -16,16 +16,7 @@ const ROWS: [Row; 6] = [
 
 /// Nothing where no endpoint is, or may be, a Docker API.
 pub fn write(page: &mut Page, report: &v1::Report) {
-    let counted: Vec<(&str, Counts)> = ROWS
-        .iter()
-        .map(|(name, check)| {
-            let mut counts = Counts::default();
-            for endpoint in &report.endpoints {
-                counts.add(check(&endpoint.baseline).status);
-            }
-            (*name, counts)
-        })
-        .collect();
+    let counted = count(report);
     if counted.iter().all(|(_, counts)| counts.pass + counts.fail == 0) {
         return;
     }
@@ -37,11 +28,23 @@ pub fn write(page: &mut Page, report: &v1::Report) {
     }
 }
 
-#[derive(Default)]
-struct Counts {
-    pass: u64,
-    fail: u64,
-    unknown: u64,
+/// Each rule, with how many endpoints keep it.
+pub(in crate::report) fn count(report: &v1::Report) -> [(&'static str, Counts); 6] {
+    ROWS.map(|(name, check)| {
+        let mut counts = Counts::default();
+        for endpoint in &report.endpoints {
+            counts.add(check(&endpoint.baseline).status);
+        }
+        (name, counts)
+    })
+}
+
+/// Endpoints by what one rule says of them; those that it says nothing of are in none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::report) struct Counts {
+    pub pass: u64,
+    pub fail: u64,
+    pub unknown: u64,
 }
 
 impl Counts {

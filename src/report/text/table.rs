@@ -97,7 +97,7 @@ fn row(endpoint: &v1::Endpoint) -> [String; 6] {
     .map(|cell| sanitize::line(&cell, LIMIT).into_owned())
 }
 
-fn product(api: &v1::Api) -> String {
+pub(in crate::report) fn product(api: &v1::Api) -> String {
     let version = api.version.as_ref().and_then(|body| body.version.as_deref());
     let name: Cow<'_, str> = match (api.product, api.docker.status) {
         (Some(v1::Product::DockerEngine), _) => "Docker".into(),
@@ -121,7 +121,7 @@ fn access(access: v1::Access) -> &'static str {
 }
 
 /// The versions that are accepted; a question mark where that is not known of all.
-fn tls(endpoint: &v1::Endpoint) -> String {
+pub(in crate::report) fn tls(endpoint: &v1::Endpoint) -> String {
     let Some(tls) = &endpoint.tls else {
         let text = match endpoint.transport {
             v1::Transport::Plain => "none",
@@ -138,11 +138,11 @@ fn tls(endpoint: &v1::Endpoint) -> String {
     parts.join(" ")
 }
 
-fn short(version: TlsVersion) -> &'static str {
+pub(in crate::report) fn short(version: TlsVersion) -> &'static str {
     version.name().strip_prefix("TLSv").unwrap_or(version.name())
 }
 
-fn client_certificate(endpoint: &v1::Endpoint) -> &'static str {
+pub(in crate::report) fn client_certificate(endpoint: &v1::Endpoint) -> &'static str {
     let Some(tls) = &endpoint.tls else { return "-" };
     let auth = &tls.client_auth;
     match (auth.requested, auth.required, auth.verified) {
@@ -161,7 +161,7 @@ fn client_certificate(endpoint: &v1::Endpoint) -> &'static str {
     }
 }
 
-fn grade(grade: v1::Grade) -> &'static str {
+pub(in crate::report) fn grade(grade: v1::Grade) -> &'static str {
     match grade {
         v1::Grade::A => "A",
         v1::Grade::B => "B",
