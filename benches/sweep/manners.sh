@@ -32,7 +32,9 @@ count_tracked() {
   say 'connection tracking'
   in_scanner nft -f - <<'END'
 table inet tracked {
-  chain leaving { type filter hook output priority 0; policy accept; ct state new counter }
+  chain leaving { type filter hook output priority 0; policy accept;
+    ct state new counter
+  }
 }
 END
   in_scanner conntrack -F >"$WORK/conntrack.err" 2>&1 || true

@@ -287,7 +287,7 @@ impl Sweep<'_> {
         while self.stopped != Some(StopReason::ReceiverGone) && self.settled < probes {
             self.look_for_a_reason_to_stop();
             let Some(last_sent) = self.last_sent else { return };
-            let left = self.wait_after(round).saturating_sub(last_sent.elapsed());
+            let left = self.wait_after(round, probes).saturating_sub(last_sent.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -296,12 +296,25 @@ impl Sweep<'_> {
         }
     }
 
-    fn wait_after(&self, round: u8) -> Duration {
-        let learned = self.patience.timeout();
+    /// How long after its probe of this round a target is asked again at the earliest, if the next
+    /// round begins at once: it comes to a target as late as this round did, but for what is
+    /// answered by now and will be left out.
+    fn round_away(&self, probes: u64) -> Duration {
+        let Some(last_sent) = self.last_sent else { return Duration::ZERO };
+        let took = last_sent.saturating_duration_since(self.measured_from.0);
+        let silent = probes.saturating_sub(self.settled) as f64 / probes.max(1) as f64;
+        took.mul_f64(silent)
+    }
+
+    fn wait_after(&self, round: u8, probes: u64) -> Duration {
         if round < self.config.retries && self.stopped.is_none() {
-            return learned;
+            return self.patience.timeout().saturating_sub(self.round_away(probes));
         }
-        let wait = self.patience.last_timeout();
+        let wait = match round {
+            0 => self.patience.last_timeout(),
+            // Answers to the first round were taken in all through this one, however late.
+            _ => self.patience.last_timeout_after_all_came_in(),
+        };
         // Where packets are lost, so were some SYN-ACKs, and their senders will repeat them.
         if round > 0 && self.found_in_round > 0 { wait + SYN_ACK_REPEATED } else { wait }
     }
@@ -481,7 +494,8 @@ impl Sweep<'_> {
         match kind {
             Kind::SynAck => {
                 bump(&self.progress.open, 1);
-                self.found_in_round += 1;
+                // A late answer to an earlier probe is nothing that this round found.
+                self.found_in_round += u64::from(resent);
                 self.outbox.push(Swept::Open(OpenPort { address: target, rtt }));
             }
             Kind::Reset => {
