@@ -109,7 +109,7 @@ fn the_file_is_looked_for_in_its_places_and_never_in_the_working_directory() {
     if PathBuf::from("/etc/docksweep/docksweep.toml").exists() {
         eprintln!("not tested: a machine without /etc/docksweep/docksweep.toml");
     } else {
-        assert_eq!(rate(&mut bed.command(&["config"])), "rate = 10000  # default");
+        assert_eq!(rate(&mut bed.command(&["config"])), "rate = \"\"  # default");
     }
     let own = bed.write(OWN, "[scan]\nrate = 2\n");
     let said = |rate: u32, path: &PathBuf| format!("rate = {rate}  # {}:2", path.display());

@@ -21,6 +21,7 @@ mod hostile_engine;
 mod imports;
 mod merge;
 mod mutual_tls;
+mod night;
 mod package;
 mod recorded;
 mod rejudge;

@@ -42,8 +42,14 @@ pub struct HistoryArgs {
 #[derive(Debug, Subcommand)]
 pub enum HistoryAction {
     /// Keep the run of a stored JSON report, as if the scan had been given --history.
+    #[command(after_help = IMPORT_EXAMPLES)]
     Import(HistoryImportArgs),
 }
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  docksweep history import sweep.json --history nights.db       a run that could not be kept
+  docksweep history import 2026-*.json --history nights.db      or many, the oldest first";
 
 #[derive(Debug, Args)]
 pub struct HistoryImportArgs {
