@@ -138,7 +138,7 @@ impl Bed {
 fn has_sqlite3() -> bool {
     let there = Command::new("sqlite3").arg("--version").output().is_ok();
     if !there {
-        eprintln!("skipped: the sqlite3 shell is not installed (tests/lab/install.sh does it)");
+        crate::skip::said("what the sqlite3 shell reads: it is not installed");
     }
     there
 }
@@ -467,7 +467,7 @@ fn a_full_disk_is_said_and_takes_nothing() {
     let mut possible = Command::new("unshare");
     possible.args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]);
     if !possible.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a file system of one's own needs root and unshare");
+        crate::skip::said("a full disk: a file system of one's own needs root and unshare");
         return;
     }
     let script = "mount -t tmpfs -o size=1m none /mnt

@@ -29,7 +29,7 @@ fn units(args: &[&str], scan: &[&str]) -> tempfile::TempDir {
 fn has(program: &str) -> bool {
     let there = Path::new(program).exists();
     if !there {
-        eprintln!("skipped: there is no {program}");
+        crate::skip::said(&format!("what systemd makes of it: there is no {program}"));
     }
     there
 }

@@ -31,6 +31,7 @@ mod round_trips;
 mod schedule;
 mod schema;
 mod settings;
+mod skip;
 mod suppress;
 mod syn_bed;
 mod syn_responder;

@@ -10,7 +10,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command, Every, ScanArgs, ScheduleArgs, Scheduler};
 use crate::command::announce::Announcing;
 use crate::command::{Failure, usage, warn};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::exit_code::ExitCode;
 use crate::report::Destination;
 use crate::schedule::systemd::{self, Priority, Service, User};
@@ -31,8 +31,8 @@ pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     // What the scan would refuse every night is refused now.
     Announcing::new(&scan.unattended)?;
     let is_nice = scan.unattended.nice;
-    let advice = advice(&scan, args.print);
-    Config::new(scan)?;
+    let mut advice = advice(&scan, args.print);
+    advice.extend(check(scan)?);
     match args.print {
         Scheduler::Cron => crontab(args, &program, when)?,
         Scheduler::Systemd => {
@@ -42,6 +42,21 @@ pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     }
     advice.iter().for_each(|line| warn(line));
     Ok(ExitCode::Done)
+}
+
+/// Files of targets may be written later than the schedule; then they are not looked into, and
+/// that is said.
+fn check(scan: ScanArgs) -> Result<Option<String>, Failure> {
+    let lists: Vec<PathBuf> = scan.inputs.iter().chain(&scan.exclude_files).cloned().collect();
+    match Config::new(scan) {
+        Ok(_) => Ok(None),
+        Err(ConfigError::Open { path, source })
+            if source.kind() == io::ErrorKind::NotFound && lists.contains(&path) =>
+        {
+            Ok(Some(format!("{} is not there yet", path.display())))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn when(args: &ScheduleArgs) -> Result<When, Failure> {
