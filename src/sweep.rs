@@ -29,6 +29,7 @@ mod links;
 mod outbox;
 mod pace;
 mod patience;
+mod shortage;
 mod socket;
 mod state;
 mod subnet_pace;

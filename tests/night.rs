@@ -1,17 +1,16 @@
 //! A story of three nights: the crontab line that `schedule` prints, run by a shell, over real Docker
 //! daemons that come, go and hang in between. Diff, post, metrics and exit code tell each night alike.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::truth;
+use crate::unattended::{Hooks, body};
 
 const LEAVES: &str = "127.23.0.1";
 const HANGS: &str = "127.23.0.2";
@@ -24,14 +23,15 @@ fn three_nights_by_cron() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let hooks = Hooks::start(folder.path());
+    let hooks = Hooks::start();
+    std::fs::write(folder.path().join("hook"), hooks.url("ok")).unwrap();
     let night = Night { folder: folder.path().to_owned(), line: crontab_line(folder.path()) };
 
     // The first night knows of nothing before it: all that is bad is news.
     let leaves = Daemon::start(folder.path(), LEAVES);
     let hangs = Daemon::start(folder.path(), HANGS);
     assert_eq!(night.run(), 10, "two daemons are open");
-    let post = hooks.only();
+    let post = only(&hooks);
     assert_eq!(post["since"], Value::Null, "{post:#}");
     assert_eq!(endpoints_of(&post, OPEN), [id(LEAVES), id(HANGS)]);
     let metrics = night.metrics();
@@ -48,7 +48,7 @@ fn three_nights_by_cron() {
     assert_eq!(about(&difference, "fixed", OPEN), [id(LEAVES)]);
     assert_eq!(about(&difference, "new", OPEN), [id(COMES)]);
     assert_eq!(endpoints(&difference, "not_reached"), [] as [String; 0]);
-    let post = hooks.only();
+    let post = only(&hooks);
     assert_eq!(endpoints_of(&post, OPEN), [id(COMES)], "the old one is no news: {post:#}");
     let metrics = night.metrics();
     for (kind, list) in [("new", "new"), ("fixed", "fixed"), ("gone", "gone")] {
@@ -73,6 +73,13 @@ fn three_nights_by_cron() {
     assert_eq!(metric(&metrics, "docksweep_endpoints", "access=\"undetermined\""), Some("1"));
     assert_eq!(metric(&metrics, "docksweep_changes", "kind=\"fixed\""), Some("0"));
     drop(comes);
+}
+
+/// The one post of a night.
+fn only(hooks: &Hooks) -> Value {
+    let post = body(&hooks.next());
+    assert_eq!(hooks.all(), [] as [Value; 0]);
+    post
 }
 
 fn id(address: &str) -> String {
@@ -242,52 +249,5 @@ impl Drop for Daemon {
         self.signal(Signal::CONT);
         self.signal(Signal::TERM);
         let _ = self.0.wait();
-    }
-}
-
-/// Where posts go: Python's own server. Its address is in a file.
-struct Hooks {
-    server: Child,
-    requests: Receiver<Value>,
-}
-
-impl Hooks {
-    fn start(folder: &Path) -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unattended/hooks.py");
-        let mut server = Command::new("python3")
-            .args([script, "-", "-"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-        let port = lines.next().unwrap().unwrap();
-        std::fs::write(folder.join("hook"), format!("http://127.0.0.1:{port}/ok\n")).unwrap();
-        let (sender, requests) = channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).unwrap());
-            }
-        });
-        Self { server, requests }
-    }
-
-    /// The one post of a night.
-    fn only(&self) -> Value {
-        let request: Value = self.requests.recv_timeout(Duration::from_secs(60)).unwrap();
-        assert_eq!(self.all(), [] as [Value; 0]);
-        serde_json::from_str(request["body"].as_str().unwrap()).unwrap()
-    }
-
-    /// All that came by now; the server prints a request before it answers.
-    fn all(&self) -> Vec<Value> {
-        std::thread::sleep(Duration::from_millis(300));
-        self.requests.try_iter().collect()
-    }
-}
-
-impl Drop for Hooks {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }

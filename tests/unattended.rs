@@ -73,7 +73,7 @@ fn until_it_listens_for_signals(child: &Child) {
     until("it listens for SIGTERM", || std::fs::read_to_string(&path).is_ok_and(|it| caught(&it)));
 }
 
-struct Hooks {
+pub struct Hooks {
     server: Child,
     scheme: &'static str,
     port: u16,
@@ -81,7 +81,7 @@ struct Hooks {
 }
 
 impl Hooks {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::with("-", "http", Path::new("-"))
     }
 
@@ -109,16 +109,16 @@ impl Hooks {
         Self { server, scheme, port, requests }
     }
 
-    fn url(&self, behaviour: &str) -> String {
+    pub fn url(&self, behaviour: &str) -> String {
         format!("{}://127.0.0.1:{}/{behaviour}/{SECRET}?sig={SECRET}", self.scheme, self.port)
     }
 
-    fn next(&self) -> Value {
+    pub fn next(&self) -> Value {
         self.requests.recv_timeout(LONG).unwrap()
     }
 
     /// All that came; for when the program that posts has ended.
-    fn all(&self) -> Vec<Value> {
+    pub fn all(&self) -> Vec<Value> {
         // The server prints before it answers, but another process reads it.
         std::thread::sleep(Duration::from_millis(300));
         self.requests.try_iter().collect()
@@ -132,7 +132,7 @@ impl Drop for Hooks {
     }
 }
 
-fn body(request: &Value) -> Value {
+pub fn body(request: &Value) -> Value {
     serde_json::from_str(request["body"].as_str().unwrap()).unwrap()
 }
 

@@ -19,6 +19,7 @@ use super::links::{LeftOut, Links};
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::patience::Patience;
+use super::shortage::{Held, Room};
 use super::socket::{self, Answer, Origin, Shortage, State};
 use super::state::{Place, Start, Timer};
 use super::subnet_pace::SubnetPace;
@@ -37,17 +38,6 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// While the receiver is behind, how often it is asked again.
 const BACKLOG_TICK: Duration = Duration::from_millis(2);
-
-/// Attempts at one probe in the face of a shortage; their pauses add up to three quarters of a second.
-const SHORTAGE_TRIES: u32 = 10;
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(1);
-const SHORTAGE_LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-/// A shortage that lasts this long without a single launch ends the sweep.
-const SHORTAGE_END: Duration = Duration::from_secs(10);
-
-/// After a shortage of descriptors, how long until more are tried for.
-const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Sweeps on the calling thread, which must not be one of an asynchronous runtime.
 ///
@@ -88,7 +78,7 @@ pub(super) fn run(
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
         distances: Distances::default(),
-        room: Room { ceiling, limit: ceiling, narrowed: None, narrowest: start.narrowest },
+        room: Room::new(ceiling, start.narrowest),
         shortage: None,
         no_hosts,
         left_out: start.left_out,
@@ -135,25 +125,6 @@ struct Sweep<'a> {
     timer: Timer,
     /// Where the launching is.
     here: Place,
-}
-
-/// How many attempts may be under way.
-struct Room {
-    ceiling: usize,
-    limit: usize,
-    /// When the limit was last changed, while it is below the ceiling.
-    narrowed: Option<Instant>,
-    narrowest: Option<usize>,
-}
-
-/// A probe that a shortage kept from being made, to be tried before any other.
-#[derive(Clone, Copy)]
-struct Held {
-    position: Option<u64>,
-    tries: u32,
-    pause: Duration,
-    until: Instant,
-    since: Instant,
 }
 
 /// Why launching paused.
@@ -247,7 +218,7 @@ impl Sweep<'_> {
                 return Pause::RoundOver;
             };
             self.room.recover(now);
-            if self.in_flight.len() >= self.room.limit {
+            if self.in_flight.len() >= self.room.limit() {
                 return Pause::Full;
             }
             let Some(address) = self.target(position) else { return Pause::RoundOver };
@@ -341,49 +312,31 @@ impl Sweep<'_> {
 
     /// Keeps a probe that met a shortage for another try; gives up on one that cannot be made.
     fn not_sent(&mut self, position: u64, address: SocketAddr, state: State, now: Instant) {
-        let (held, error) = match state {
+        let held = self.shortage.unwrap_or(Held::new(now));
+        match state {
             State::Short(Shortage::Descriptors) if !self.in_flight.is_empty() => {
                 self.in_flight.close_idle();
                 // What is under way holds descriptors that will come free: a pause has no use.
                 self.room.narrow(self.in_flight.len(), now);
-                return self.hold(Held {
-                    position: Some(position),
-                    until: now,
-                    ..self.shortage.unwrap_or(Held::new(now))
-                });
+                self.shortage = Some(held.at_once(position, now));
             }
             State::Short(shortage) => {
-                let held = self.shortage.unwrap_or(Held::new(now));
-                (Some(held), shortage.errno())
-            }
-            State::Impossible(error) => (None, error),
-            State::Pending | State::Answered(_) | State::Silent => return,
-        };
-        match held {
-            Some(held) if held.tries < SHORTAGE_TRIES => self.hold(Held {
-                position: Some(position),
-                tries: held.tries + 1,
-                pause: (held.pause * 2).min(SHORTAGE_LONGEST_PAUSE),
-                until: now + held.pause,
-                since: held.since,
-            }),
-            // The next probe gets a single try until one succeeds.
-            Some(held) => {
-                self.give_up(position, address, error);
-                self.hold(Held { position: None, until: now + held.pause, ..held });
-                if now.duration_since(held.since) >= SHORTAGE_END {
+                if let Some(again) = held.again(position, now) {
+                    self.shortage = Some(again);
+                    return;
+                }
+                self.give_up(position, address, shortage.errno());
+                self.shortage = Some(held.without_probe(now));
+                if held.has_lasted_too_long(now) {
                     self.stopped = Some(StopReason::LocalShortage);
                 }
             }
-            None => {
+            State::Impossible(error) => {
                 self.give_up(position, address, error);
                 self.shortage = None;
             }
+            State::Pending | State::Answered(_) | State::Silent => {}
         }
-    }
-
-    fn hold(&mut self, held: Held) {
-        self.shortage = Some(held);
     }
 
     fn give_up(&mut self, position: u64, address: SocketAddr, error: Errno) {
@@ -531,7 +484,7 @@ impl Sweep<'_> {
             unreachable: self.unreachable.refused(),
             not_probed: self.not_probed.refused(),
             left_out: self.left_out,
-            narrowest: self.room.narrowest,
+            narrowest: self.room.narrowest(),
             lost: 0,
             answered: self.answered.encode(),
         }))
@@ -547,7 +500,7 @@ impl Sweep<'_> {
         self.notes.extend(self.unreachable.unreachable_notes());
         self.notes.extend(self.not_probed.not_probed_notes());
         self.notes.extend(self.left_out.note());
-        if let Some(narrowest) = self.room.narrowest {
+        if let Some(narrowest) = self.room.narrowest() {
             self.notes.push(format!(
                 "descriptors ran short: at times only {narrowest} probes were under way at once"
             ));
@@ -559,27 +512,6 @@ impl Sweep<'_> {
             notes: self.notes,
             stopped: self.stopped,
         }
-    }
-}
-
-impl Room {
-    fn narrow(&mut self, under_way: usize, now: Instant) {
-        self.limit = under_way.clamp(1, self.ceiling);
-        self.narrowed = Some(now);
-        self.narrowest = Some(self.narrowest.map_or(self.limit, |known| known.min(self.limit)));
-    }
-
-    fn recover(&mut self, now: Instant) {
-        if self.narrowed.is_some_and(|since| now.duration_since(since) >= RECOVERY) {
-            self.limit = (self.limit * 2).min(self.ceiling);
-            self.narrowed = (self.limit < self.ceiling).then_some(now);
-        }
-    }
-}
-
-impl Held {
-    const fn new(now: Instant) -> Self {
-        Self { position: None, tries: 0, pause: SHORTAGE_PAUSE, until: now, since: now }
     }
 }
 
