@@ -92,7 +92,7 @@ fn the_package_installs_runs_and_goes() {
     // The configuration is the administrator's: it survives a removal, and not a purge.
     let configuration = root.path("etc/docksweep/docksweep.toml");
     let said = run(Command::new(&docksweep).arg("config").arg("--config").arg(&configuration));
-    assert!(said.contains("rate = 10000  # default"), "{said}");
+    assert!(said.contains("rate = \"\"  # default"), "{said}");
     let changed = std::fs::read_to_string(&configuration).unwrap() + "# ours\n";
     std::fs::write(&configuration, &changed).unwrap();
     root.dpkg("--install", &package);

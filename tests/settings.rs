@@ -128,7 +128,7 @@ fn the_file_is_looked_for_in_its_places_and_never_in_the_working_directory() {
     for (args, variable) in [(vec!["config", "--no-config"], "false"), (vec!["config"], "true")] {
         let mut command = bed.command(&args);
         command.env("DOCKSWEEP_NO_CONFIG", variable);
-        assert_eq!(rate(&mut command), "rate = 10000  # default");
+        assert_eq!(rate(&mut command), "rate = \"\"  # default");
     }
     let shown = bed.command(&["config"]).env("DOCKSWEEP_RAET", "5").output().unwrap();
     assert!(stdout(&shown).contains("# no flag is set by DOCKSWEEP_RAET"), "{}", stdout(&shown));
