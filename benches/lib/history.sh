@@ -3,7 +3,7 @@
 # times over on addresses of their own.
 # shellcheck shell=bash
 
-KEPT=100000
+KEPT=${KEPT:-100000}
 
 history_ours=(target/release/examples/bench_history target/bench/before.json target/bench/nights.db)
 history_shell=(sh -c 'sqlite3 target/bench/copy.db <target/bench/rows.sql')
