@@ -13,7 +13,6 @@ mod tests;
 pub mod text;
 
 pub use compare::{Comparison, NotInOrder, join};
-pub use facts::access_name;
 pub use side::{Seen, Side, StoredEndpoint};
 
 use std::collections::HashSet;

@@ -14,7 +14,7 @@ use crate::command::{Failure, chain};
 use crate::diff::{Comparison, Difference, Seen, Side};
 use crate::history::{Around, History, HistoryError, Missing, Recalled};
 use crate::report::v1::{self, Report};
-use crate::report::{Destination, Format, json, stored};
+use crate::report::{Destination, Format, Kept, keep, stored};
 use crate::rules::fleet::EndpointKeys;
 use crate::target::TargetSet;
 
@@ -118,19 +118,14 @@ fn holds(path: &Path, report: &Report) -> bool {
     scan.is_some_and(|scan| scan.id == report.scan.id)
 }
 
-/// Beside the history, or where temporary files go.
+/// Beside the history, or where temporary files go: under a name that nobody else can have taken.
 fn saved(history: &Path, report: &Report) -> Option<PathBuf> {
-    let name = format!("docksweep-{}.json", report.scan.id);
-    let beside = history.parent().map(|folder| folder.join(&name));
-    let places = [beside, Some(std::env::temp_dir().join(&name))];
-    places.into_iter().flatten().find(|path| {
-        let open = Destination::File(path.clone()).open();
-        open.and_then(|mut output| {
-            json::write_pretty(&mut output, report)?;
-            output.commit()
-        })
-        .is_ok()
-    })
+    let beside = history.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let beside = beside.unwrap_or(Path::new(".")).to_owned();
+    match keep(report, &[beside, std::env::temp_dir()]) {
+        Kept::File(path) => Some(path),
+        Kept::Nowhere => None,
+    }
 }
 
 impl From<HistoryError> for Failure {

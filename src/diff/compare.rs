@@ -159,7 +159,7 @@ impl Comparison {
                 self.meet(&before.id, || Met::Gone);
                 self.difference.gone.push(Gone {
                     endpoint: before.id.clone(),
-                    access: facts::access_name(before.facts.access).to_owned(),
+                    access: before.facts.access.name().to_owned(),
                     because,
                     findings: fixed.len() as u64,
                 });
@@ -207,7 +207,7 @@ impl Comparison {
             .extend(active.map(|finding| FindingChange::new(&after.id, finding, because.clone())));
         self.difference.appeared.push(Appeared {
             endpoint: after.id.clone(),
-            access: facts::access_name(after.facts.access).to_owned(),
+            access: after.facts.access.name().to_owned(),
             because,
         });
     }

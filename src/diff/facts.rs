@@ -12,7 +12,7 @@ pub(super) fn compare(before: &Facts, after: &Facts) -> Vec<FactChange> {
     };
     // What cannot be told any more is no change of the endpoint: it is among the not reached.
     if before.access != after.access && after.access != Access::Undetermined {
-        let name = |access| Some(access_name(access).to_owned());
+        let name = |access: Access| Some(access.name().to_owned());
         differ(Fact::Access, name(before.access), name(after.access));
     }
     if both_differ(&before.version, &after.version) {
@@ -47,16 +47,4 @@ fn tls_differs(before: &TlsSeen, after: &TlsSeen, version: TlsVersion) -> bool {
 fn accepted(seen: &TlsSeen) -> String {
     let names: Vec<&str> = seen.accepted.iter().map(|version| version.name()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-/// As in the report.
-pub fn access_name(access: Access) -> &'static str {
-    match access {
-        Access::Open => "open",
-        Access::Filtered => "filtered",
-        Access::Denied => "denied",
-        Access::ClientCertificateRequired => "client-certificate-required",
-        Access::NotDocker => "not-docker",
-        Access::Undetermined => "undetermined",
-    }
 }

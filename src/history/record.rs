@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{History, HistoryError};
-use crate::diff::{Seen, access_name};
+use crate::diff::Seen;
 use crate::finding::Severity;
 use crate::observation::TlsVersion;
 use crate::report::v1;
@@ -177,7 +177,7 @@ impl Recording<'_> {
         let proved = keys.proved();
         let row = Row {
             plain: seen.facts.plain,
-            access: access_name(seen.facts.access),
+            access: seen.facts.access.name(),
             access_reason: &seen.facts.access_reason,
             version: seen.facts.version.as_deref(),
             engine_id: keys.engine_id(),

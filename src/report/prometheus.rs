@@ -133,7 +133,7 @@ fn metrics(report: &v1::Report, counted: &Counted) -> String {
             Access::NotDocker,
             Access::Undetermined,
         ]
-        .map(|access| (access_name(access), of_access(&summary.by_access, access))),
+        .map(|access| (access.name(), of_access(&summary.by_access, access))),
     );
     page.by(
         "docksweep_findings",
@@ -196,17 +196,6 @@ fn certificates(page: &mut Page, counted: &Counted) {
             "When the first server certificate expires, or the first did.",
             first.as_second(),
         );
-    }
-}
-
-const fn access_name(access: Access) -> &'static str {
-    match access {
-        Access::Open => "open",
-        Access::Filtered => "filtered",
-        Access::Denied => "denied",
-        Access::ClientCertificateRequired => "client-certificate-required",
-        Access::NotDocker => "not-docker",
-        Access::Undetermined => "undetermined",
     }
 }
 

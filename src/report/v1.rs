@@ -319,6 +319,20 @@ pub enum Access {
     Undetermined,
 }
 
+impl Access {
+    /// As the report spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Filtered => "filtered",
+            Self::Denied => "denied",
+            Self::ClientCertificateRequired => "client-certificate-required",
+            Self::NotDocker => "not-docker",
+            Self::Undetermined => "undetermined",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {

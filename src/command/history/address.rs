@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::runs::SCHEMA;
 use crate::command::Failure;
-use crate::diff::{Comparison, Difference, FindingChange, Seen, access_name};
+use crate::diff::{Comparison, Difference, FindingChange, Seen};
 use crate::history::{History, Known, Period, State};
 use crate::report::TextOptions;
 use crate::report::text::page::{Page, Tone};
@@ -100,7 +100,7 @@ impl Held {
             State::Seen(seen) => Some(*seen),
         };
         if let Some(seen) = &now {
-            held.access = Some(access_name(seen.facts.access));
+            held.access = Some(seen.facts.access.name());
             held.version.clone_from(&seen.facts.version);
             held.certificate.clone_from(&seen.facts.certificate);
             held.grade = seen.facts.grade;
