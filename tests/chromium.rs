@@ -91,6 +91,8 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Network", "Log", "DOM", "Accessibility"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
+        browser.call("Page.setLifecycleEventsEnabled", &json!({"enabled": true}));
+        browser.call("Emulation.setFocusEmulationEnabled", &json!({"enabled": true}));
         Some(browser)
     }
 
@@ -118,15 +120,24 @@ impl Chromium {
         self.messages.recv_timeout(PATIENCE).expect("chromium says nothing any more")
     }
 
-    /// Opens the file and waits until it is loaded.
+    /// Opens the file and waits until it is loaded and drawn: chromium drops keys and clicks that
+    /// come before a page's first frame.
     pub fn open(&mut self, path: &Path) {
         let url = format!("file://{}", path.display());
         self.events.clear();
         let opened = self.call("Page.navigate", &json!({"url": url}));
         assert!(opened["errorText"].is_null(), "{opened}");
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            let message = self.next();
-            self.events.push(message);
+        for stage in ["load", "firstContentfulPaint"] {
+            let came = |event: &Value| {
+                let what = &event["params"];
+                event["method"] == "Page.lifecycleEvent"
+                    && what["loaderId"] == opened["loaderId"]
+                    && what["name"] == stage
+            };
+            while !self.events.iter().any(came) {
+                let message = self.next();
+                self.events.push(message);
+            }
         }
     }
 
@@ -208,8 +219,23 @@ impl Chromium {
         }
     }
 
-    /// What a screen reader is told: role and name of each node.
+    /// What a screen reader is told, role and name of each node, once that no longer changes:
+    /// chromium brings it up to date some time after the page has changed.
     pub fn spoken(&mut self) -> Vec<(String, String)> {
+        let begin = Instant::now();
+        let mut before = self.spoken_now();
+        loop {
+            std::thread::sleep(Duration::from_millis(200));
+            let now = self.spoken_now();
+            if now == before {
+                return now;
+            }
+            assert!(begin.elapsed() < PATIENCE, "what is told changes without end");
+            before = now;
+        }
+    }
+
+    fn spoken_now(&mut self) -> Vec<(String, String)> {
         let tree = self.call("Accessibility.getFullAXTree", &json!({}));
         let text = |value: &Value| value["value"].as_str().unwrap_or_default().to_owned();
         let nodes = tree["nodes"].as_array().unwrap().iter();
