@@ -188,7 +188,7 @@ async fn killed_at_any_moment_and_resumed_the_report_is_that_of_one_run() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_it_is_with_syns() {
     if !can_send_syns() {
-        eprintln!("skipped: the SYN engine needs CAP_NET_RAW");
+        crate::skip::lacking("the SYN engine needs CAP_NET_RAW");
         return;
     }
     killed_at_ten_moments("syn", 20).await;
@@ -359,7 +359,7 @@ fn in_mount_namespace(script: &str, arguments: &[&std::ffi::OsStr]) -> Option<Ou
     let mut possible = Command::new("unshare");
     possible.args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]);
     if !possible.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a file system of one's own needs root and unshare");
+        crate::skip::lacking("a file system of one's own needs root and unshare");
         return None;
     }
     let mut command = Command::new("unshare");

@@ -9,3 +9,8 @@ pub fn said(what: &str) {
     assert!(std::env::var_os("DOCKSWEEP_LAB").is_none(), "{what}");
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}; `make test` has what it needs");
 }
+
+/// The same of what no package brings: rights, or a part of the kernel.
+pub fn lacking(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
+}

@@ -47,7 +47,7 @@ impl Bed {
         let name = |what| format!("dsyn-{what}-{}-{number}", std::process::id());
         let bed = Self { scanner: name("scanner"), targets: name("targets") };
         if !ip(&["netns", "add", &bed.scanner]) || !ip(&["netns", "add", &bed.targets]) {
-            eprintln!("skipped: network namespaces need root and iproute2");
+            crate::skip::lacking("network namespaces need root and iproute2");
             return None;
         }
         let (scanner, targets) = (bed.scanner.as_str(), bed.targets.as_str());

@@ -176,7 +176,7 @@ fn a_flood_of_genuine_answers_is_one_endpoint_and_few_packets() {
     let rules = "nft add table ip dsyn; add chain ip dsyn out { type filter hook output priority 0 ; } ; \
                  add rule ip dsyn out tcp flags rst drop";
     if !bed.run_in_scanner(rules) {
-        eprintln!("skipped: dropping the kernel's resets needs nft");
+        crate::skip::lacking("dropping the kernel's resets needs nft");
         return;
     }
     let is_flooder =
@@ -206,7 +206,7 @@ fn a_link_that_takes_few_packets_slows_the_sweep_and_loses_nothing() {
     let Some(bed) = Bed::new() else { return };
     let _listener = bed.listen();
     if !bed.run_in_scanner("tc qdisc add dev ds0 root tbf rate 1mbit burst 1600 limit 1600") {
-        eprintln!("skipped: a short queue needs tc and the kernel's tbf");
+        crate::skip::lacking("a short queue needs tc and the kernel's tbf");
         return;
     }
     let config = SweepConfig { retries: 0, ..config() };
