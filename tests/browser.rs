@@ -226,9 +226,9 @@ async fn a_keyboard_reaches_everything_and_a_screen_reader_is_told() {
     browser.tab_to("it.matches('details.e > summary')");
     browser.press("Enter");
     browser.wait_for("document.activeElement.parentNode.open");
-    // Evidence and fix stand in place.
+    // Evidence and fix stand in place, as soon as the page is told that it opened.
     browser.wait_for(
-        "document.activeElement.parentNode.querySelector('li > div').textContent.includes('GET /version')",
+        "document.activeElement.parentNode.querySelector('li > div')?.textContent.includes('GET /version')",
     );
     browser.tab_to("it.matches('details.e li details > summary')");
     browser.press(" ");

@@ -118,7 +118,7 @@ pub fn running_lab() -> Option<Vec<Value>> {
     let status = Command::new(root.join("tests/lab/lab.sh")).arg("status").output().unwrap();
     if !status.status.success() {
         let why = String::from_utf8_lossy(&status.stderr);
-        crate::skip::said(&format!("the lab's truth table: no lab is running: {}", why.trim()));
+        crate::skip::said(&format!("the lab's truth table: no lab is running {}", why.trim()));
         return None;
     }
     let table: PathBuf = root.join("tests/lab/truth.json");
