@@ -173,6 +173,7 @@ fn table(xml: &mut Xml<'_>, finding: &v1::Finding) -> io::Result<()> {
         ("evidence", line(&finding.evidence)),
         ("remediation", finding.remediation.to_string()),
     ];
+    fields.extend(finding.cwe.map(|number| ("cwe", number.to_string())));
     fields.extend(finding.subject.as_deref().map(|subject| ("subject", line(subject))));
     if let Some(suppression) = &finding.suppressed {
         fields.push(("suppressed_because", line(&suppression.reason)));
