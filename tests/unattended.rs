@@ -507,6 +507,22 @@ fn an_address_that_is_none_is_refused_before_the_scan_and_not_repeated() {
 }
 
 #[test]
+fn the_configuration_is_shown_without_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let text = format!("[scan]\nnotify = [\"https://a.example/{SECRET}\", \"@/etc/slack\"]\n");
+    std::fs::write(&path, text).unwrap();
+    let mut command = docksweep();
+    command.args(["config", "--config"]).arg(&path);
+    command.env("DOCKSWEEP_HEARTBEAT", format!("https://b.example/{SECRET}/{{code}}"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(SECRET), "{text}");
+    assert!(text.contains("notify = [\"https://a.example/…\", \"@/etc/slack\"]  # "), "{text}");
+    assert!(text.contains("heartbeat = \"https://b.example/…\"  # DOCKSWEEP_HEARTBEAT"), "{text}");
+}
+
+#[test]
 fn a_nice_run_has_a_low_priority_in_all_its_threads() {
     let own = rustix::process::getpriority_process(None).unwrap();
     let args = ["scan", "127.81.0.0/16", "--nice", "--progress=never", "--format", "json"];
