@@ -22,7 +22,7 @@ pub fn proxy_variables() -> impl Iterator<Item = &'static str> {
 #[derive(Debug)]
 pub(super) enum Route {
     Direct,
-    /// The proxy opens a connection to the host (CONNECT) and sees no more than its name.
+    /// The proxy opens a connection to the host (CONNECT). Of https it sees no more than the name.
     Tunnel {
         /// The variable that names it.
         variable: &'static str,
