@@ -66,6 +66,8 @@ pub struct Finding {
     pub evidence: String,
     pub remediation: Cow<'static, str>,
     pub references: &'static [&'static str],
+    /// The rule's number in the CWE list.
+    pub cwe: Option<u16>,
 }
 
 /// A rule that several endpoints break together.

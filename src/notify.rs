@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::finding::Severity;
 use crate::report::Report;
-use crate::report::v1::{BySeverity, Finding};
+use crate::report::v1::{BySeverity, Case};
 use crate::sanitize;
 
 pub mod generic;
@@ -19,42 +19,20 @@ pub mod teams;
 pub struct Notification<'a> {
     report: &'a Report,
     least: Severity,
-    /// Worst first.
-    new: Vec<News<'a>>,
-}
-
-/// A finding that the run before did not have.
-#[derive(Clone, Copy, Debug)]
-struct News<'a> {
-    finding: &'a Finding,
-    endpoints: Endpoints<'a>,
-}
-
-/// Where it was found.
-#[derive(Clone, Copy, Debug)]
-enum Endpoints<'a> {
-    One(&'a str),
-    Several(&'a [String]),
+    /// What the run before did not have, worst first.
+    new: Vec<Case<'a>>,
 }
 
 impl<'a> Notification<'a> {
     /// Of the findings at least this severe and not suppressed, those whose ids are in `new`; all
     /// of them where nothing is known of an earlier run.
     pub fn new(report: &'a Report, least: Severity, new: Option<&HashSet<String>>) -> Self {
-        let of_endpoints = report.endpoints.iter().flat_map(|endpoint| {
-            let endpoints = Endpoints::One(&endpoint.id);
-            endpoint.findings.iter().map(move |finding| News { finding, endpoints })
-        });
-        let of_fleet = report.fleet_findings.iter().map(|fleet| News {
-            finding: &fleet.finding,
-            endpoints: Endpoints::Several(&fleet.endpoints),
-        });
-        let mut found: Vec<News<'a>> = of_endpoints
-            .chain(of_fleet)
-            .filter(|News { finding, .. }| !finding.is_suppressed() && finding.severity >= least)
-            .filter(|News { finding, .. }| new.is_none_or(|new| new.contains(&finding.id)))
+        let mut found: Vec<Case<'a>> = report
+            .cases()
+            .filter(|Case { finding, .. }| !finding.is_suppressed() && finding.severity >= least)
+            .filter(|Case { finding, .. }| new.is_none_or(|new| new.contains(&finding.id)))
             .collect();
-        found.sort_by_key(|News { finding, .. }| std::cmp::Reverse(finding.severity));
+        found.sort_by_key(|Case { finding, .. }| std::cmp::Reverse(finding.severity));
         Self { report, least, new: found }
     }
 
@@ -64,7 +42,7 @@ impl<'a> Notification<'a> {
 
     fn by_severity(&self) -> BySeverity {
         let mut counts = BySeverity::default();
-        for News { finding, .. } in &self.new {
+        for Case { finding, .. } in &self.new {
             *match finding.severity {
                 Severity::Critical => &mut counts.critical,
                 Severity::High => &mut counts.high,
@@ -122,31 +100,26 @@ impl<'a> Notification<'a> {
     }
 }
 
-impl News<'_> {
-    /// `10.0.0.5:2375`, or the first of several and how many more there are.
-    fn place(&self) -> String {
-        let short = |id: &str| shown(id.strip_prefix("tcp/").unwrap_or(id), 80);
-        match self.endpoints {
-            Endpoints::One(id) => short(id),
-            Endpoints::Several([]) => "no endpoint".to_owned(),
-            Endpoints::Several([only]) => short(only),
-            Endpoints::Several([first, rest @ ..]) => {
-                format!("{} and {} more", short(first), rest.len())
-            }
-        }
+/// `10.0.0.5:2375`, or the first of several and how many more there are.
+fn place(case: &Case<'_>) -> String {
+    let short = |id: &str| shown(id.strip_prefix("tcp/").unwrap_or(id), 80);
+    match case.ids {
+        [] => "no endpoint".to_owned(),
+        [only] => short(only),
+        [first, rest @ ..] => format!("{} and {} more", short(first), rest.len()),
     }
 }
 
 /// As many of the findings as fit into a number and into bytes of JSON, worst first. The rest is
 /// only counted.
 fn fitting<'a, T: Serialize>(
-    news: &[News<'a>],
+    cases: &[Case<'a>],
     most: usize,
     bytes: usize,
-    render: impl Fn(&News<'a>) -> T,
+    render: impl Fn(&Case<'a>) -> T,
 ) -> Vec<T> {
     let mut left = bytes;
-    let rendered = news.iter().take(most).map(render);
+    let rendered = cases.iter().take(most).map(render);
     rendered
         .map_while(|item| {
             let size = serde_json::to_vec(&item).map_or(usize::MAX, |json| json.len() + 1);

@@ -15,7 +15,6 @@ pub mod markdown;
 pub mod nmap;
 pub mod output;
 pub mod prometheus;
-mod rule;
 pub mod sarif;
 pub mod stored;
 pub mod text;

@@ -14,7 +14,10 @@ pub(crate) mod fixture;
 pub mod fleet;
 mod setting;
 mod swarm;
+mod text;
 mod tls;
+
+pub use text::RuleText;
 
 use std::borrow::Cow;
 
@@ -42,6 +45,8 @@ pub struct Rule {
     pub detection: &'static str,
     /// What to change, to be pasted where that is possible.
     pub remediation: &'static str,
+    /// The weakness by its number in the CWE list; `None` where none fits what is found here.
+    pub cwe: Option<u16>,
     pub references: &'static [&'static str],
     pub check: fn(&Subject<'_>) -> Verdict,
 }
@@ -216,8 +221,7 @@ pub static ALL: &[&Rule] = &[
 
 /// The names of all rules, those of the fleet last.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let fleet = fleet::FLEET.iter().map(|rule| rule.name);
-    ALL.iter().map(|rule| rule.name).chain(fleet)
+    RuleText::all().map(|rule| rule.name)
 }
 
 /// What all rules together say of one endpoint.
@@ -270,6 +274,7 @@ fn finding(rule: &Rule, endpoint: &str, violation: Violation) -> Finding {
         evidence: violation.evidence,
         remediation: violation.remediation.map_or(Cow::Borrowed(rule.remediation), Cow::Owned),
         references: rule.references,
+        cwe: rule.cwe,
     }
 }
 

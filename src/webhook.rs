@@ -7,10 +7,12 @@ use ureq::http::Uri;
 
 mod client;
 mod heartbeat;
+mod proxy;
 mod retry;
 
 pub use client::{Client, Undelivered};
 pub use heartbeat::Heartbeat;
+pub use proxy::proxy_variables;
 
 /// Where to post. Whoever knows such an address can post there, so it is a secret: it shows its
 /// scheme and host alone.

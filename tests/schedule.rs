@@ -274,6 +274,32 @@ fn what_would_fail_every_night_is_refused_now() {
 }
 
 #[test]
+fn what_this_shell_alone_says_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().join("address");
+    std::fs::write(&address, "https://h.example/x").unwrap();
+    for (scheduler, expected) in [
+        ("systemd", "warning: the service has not this shell's DOCKSWEEP_RATE, HTTPS_PROXY: "),
+        ("cron", "warning: cron has not this shell's DOCKSWEEP_RATE, HTTPS_PROXY: "),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_docksweep"));
+        command.args(["schedule", "--print", scheduler, "--", "scan", "127.80.0.1", "-q"]);
+        command
+            .arg(format!("--heartbeat=@{}", address.display()))
+            .env("XDG_DATA_HOME", "/nonexistent");
+        for name in ["ALL_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy"] {
+            command.env_remove(name).env_remove(name.to_ascii_lowercase());
+        }
+        command.env("DOCKSWEEP_RATE", "10").env("HTTPS_PROXY", "http://secret@p:1");
+        let output = command.output().unwrap();
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn units_are_not_written_over_those_that_are_there() {
     let folder = units(&[], &SCAN);
     let service = folder.path().join("docksweep.service");
@@ -287,15 +313,27 @@ fn units_are_not_written_over_those_that_are_there() {
 
 #[test]
 fn what_the_sandbox_keeps_from_the_service_is_said() {
-    let scan = ["scan", "10.0.0.1", "-o", "/srv/reports/r.json", "--notify", "http://h.example/T0"];
+    let scan = [
+        &["scan", "10.0.0.1", "-o", "/srv/reports/r.json", "--notify", "http://h.example/T0"][..],
+        &["-o", "r.prom", "-o", "/srv/node/r.prom", "--nice"],
+    ]
+    .concat();
     let output = schedule(&["systemd", "--program", "/root/.cargo/bin/docksweep"], &scan);
     assert_eq!(output.status.code(), Some(0));
     let text = stderr(&output);
-    for part in ["sees nothing of /root", "/srv/reports: the service's user", "take @FILE"] {
+    for part in [
+        "sees nothing of /root",
+        "/srv/reports: the service's user",
+        "take @FILE",
+        "-o r.prom: node_exporter may not look",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
+    assert_eq!(text.matches("node_exporter").count(), 1, "{text}");
     let units = String::from_utf8(output.stdout).unwrap();
     assert!(units.contains("ReadWritePaths=-/srv/reports\n"), "{units}");
+    assert!(units.contains("\nCPUSchedulingPolicy=batch\n"), "{units}");
+    assert!(!units.contains("\nNice="), "the scan lowers its priority itself: {units}");
     assert!(units.starts_with("# /etc/systemd/system/docksweep.service\n[Unit]\n"), "{units}");
     assert!(units.contains("\n# /etc/systemd/system/docksweep.timer\n[Unit]\n"), "{units}");
 }

@@ -230,9 +230,14 @@ async fn a_scan_is_gone_on_with_by_the_settings_that_it_began_with() {
 fn explain_takes_rules_and_ids() {
     let bed = Bed::new();
     let text = stdout(&bed.run(&["explain", "cert-expired"]));
-    for part in
-        ["cert-expired (high)", "Why it matters", "How it is detected", "What to do", "References"]
-    {
+    for part in [
+        "cert-expired (high, CWE-324)",
+        "Why it matters",
+        "How it is detected",
+        "What to do",
+        "References",
+        "cwe.mitre.org/data/definitions/324.html",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert_eq!(text, stdout(&bed.run(&["rules", "cert-expired"])));

@@ -2,8 +2,8 @@
 //! server is Python's, in a process of its own.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::path::Path;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::mutual_tls::Authority;
-use crate::{replay, schema};
+use crate::{replay, schema, skip};
 
 /// Stands for what must be seen nowhere.
 const SECRET: &str = "T0SECRETB0";
@@ -305,6 +305,96 @@ async fn over_tls_the_systems_roots_vouch_for_who_is_posted_to() {
     assert_eq!(hooks.all(), Vec::<Value>::new());
 }
 
+/// A proxy as companies have them: with a password, and with tunnels to one port alone.
+struct Proxy {
+    process: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Proxy {
+    fn start(folder: &Path, tunnels_to: u16) -> Self {
+        let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = unused.local_addr().unwrap().port();
+        drop(unused);
+        let (settings, log) = (folder.join("tinyproxy.conf"), folder.join("tinyproxy.log"));
+        let text = format!(
+            "Port {port}\nListen 127.0.0.1\nAllow 127.0.0.1\nTimeout 30\nBasicAuth me {SECRET}\n\
+             ConnectPort {tunnels_to}\nLogFile \"{}\"\n",
+            log.display()
+        );
+        std::fs::write(&settings, text).unwrap();
+        let mut command = Command::new("tinyproxy");
+        command.arg("-d").arg("-c").arg(&settings).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        until("the proxy listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, port, log }
+    }
+
+    fn url(&self) -> String {
+        format!("http://me:{SECRET}@127.0.0.1:{}", self.port)
+    }
+
+    /// That it was asked for.
+    fn tunnels(&self) -> usize {
+        std::fs::read_to_string(&self.log).unwrap().matches("CONNECT 127.0.0.1").count()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_scheme_is_posted_by_way_of_its_own_proxy() {
+    if Command::new("tinyproxy").arg("-v").output().is_err() {
+        skip::said("what goes through a proxy: tinyproxy is not installed");
+        return;
+    }
+    let open = replay::serve("d1-plain-bridge-none").await.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("an inside authority");
+    let identity = authority.issue("hooks", &["127.0.0.1"]);
+    let (pem, roots) = (folder.path().join("server.pem"), folder.path().join("roots.pem"));
+    let both = format!("{}{}", identity.certificate.pem(), identity.key.serialize_pem());
+    std::fs::write(&pem, both).unwrap();
+    std::fs::write(&roots, authority.pem()).unwrap();
+    let plain = Hooks::start();
+    let secure = Hooks::with(pem.to_str().unwrap(), "https", Path::new("-"));
+    let proxy = Proxy::start(folder.path(), secure.port);
+    let post = |hooks: &Hooks, variables: &[(&str, &str)]| {
+        let mut command = docksweep();
+        command.args(["scan", &open, "-q", "--notify", &hooks.url("ok"), "-vvv"]);
+        command.env("SSL_CERT_FILE", &roots).envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let text = stderr(&output);
+        assert!(!text.contains(SECRET), "{text}");
+        text.lines().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>().join("\n")
+    };
+    let good = proxy.url();
+
+    assert_eq!(post(&secure, &[("HTTPS_PROXY", &good), ("HTTP_PROXY", "http://127.0.0.1:1")]), "");
+    schema::assert_valid_notification(&body(&secure.next()));
+    assert_eq!(proxy.tunnels(), 1);
+
+    // One that is for the other scheme, or not for this host, is not asked.
+    assert_eq!(post(&plain, &[("HTTPS_PROXY", &good)]), "");
+    assert_eq!(post(&secure, &[("ALL_PROXY", &good), ("no_proxy", "x.example, 127.0.0.0/8")]), "");
+    assert_eq!((plain.all().len(), secure.all().len(), proxy.tunnels()), (1, 1, 1));
+
+    // Where it cannot be gone through, it is not gone round.
+    let at = format!("warning: --notify http://127.0.0.1:{}/…: ", plain.port);
+    let warning = post(&plain, &[("http_proxy", &good)]);
+    assert_eq!(warning, format!("{at}CONNECT was refused, by way of http_proxy (4 tries)"));
+    let warning = post(&plain, &[("HTTP_PROXY", "socks5://me:T0SECRETB0@127.0.0.1:1080")]);
+    assert_eq!(warning, format!("{at}HTTP_PROXY names no proxy of http:// or https://"));
+    assert_eq!(plain.all(), Vec::<Value>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_says_how_the_run_ended_however_that_was() {
     let open = replay::serve("d1-plain-bridge-none").await.to_string();
@@ -346,7 +436,12 @@ async fn a_heartbeat_says_how_the_run_ended_however_that_was() {
     let placed = format!("http://127.0.0.1:{}/beat?code={{code}}&job=sweep", hooks.port);
     assert_eq!(run(&["scan", "127.80.0.1", "-q", "--heartbeat", &placed]).status.code(), Some(0));
     assert_eq!(hooks.next()["path"], "/beat?code=0&job=sweep");
-    assert_eq!(run(&["scan", "127.0.0.1/33", beat[0], beat[1]]).status.code(), Some(2));
+    // A list of targets that is gone is what a monitor is there for; flags that are none are not.
+    assert_eq!(of(&["scan", "-i", "/nonexistent/targets"]).0, 2);
+    assert_eq!(of(&["scan", "127.80.0.1", "--advisories", "/nonexistent/data"]).0, 1);
+    let (dry, none) = (["scan", "127.80.0.1", "--dry-run"], ["scan", "--no-such-flag"]);
+    assert_eq!(run(&[&dry[..], &beat].concat()).status.code(), Some(0));
+    assert_eq!(run(&[&none[..], &beat].concat()).status.code(), Some(2));
     assert_eq!(hooks.all(), Vec::<Value>::new(), "what is no scan beats for nobody");
 }
 
@@ -409,6 +504,22 @@ fn an_address_that_is_none_is_refused_before_the_scan_and_not_repeated() {
             assert!(output.stdout.is_empty(), "{flags:?}");
         }
     }
+}
+
+#[test]
+fn the_configuration_is_shown_without_addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    let text = format!("[scan]\nnotify = [\"https://a.example/{SECRET}\", \"@/etc/slack\"]\n");
+    std::fs::write(&path, text).unwrap();
+    let mut command = docksweep();
+    command.args(["config", "--config"]).arg(&path);
+    command.env("DOCKSWEEP_HEARTBEAT", format!("https://b.example/{SECRET}/{{code}}"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(SECRET), "{text}");
+    assert!(text.contains("notify = [\"https://a.example/…\", \"@/etc/slack\"]  # "), "{text}");
+    assert!(text.contains("heartbeat = \"https://b.example/…\"  # DOCKSWEEP_HEARTBEAT"), "{text}");
 }
 
 #[test]

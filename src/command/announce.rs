@@ -186,6 +186,12 @@ pub(super) fn without_addresses(words: impl IntoIterator<Item = String>) -> Vec<
     words.collect()
 }
 
+/// What a flag is set to, without such an address.
+pub(super) fn setting(flag: &str, value: &str) -> String {
+    let is_address = FLAGS.iter().any(|name| name.trim_start_matches('-') == flag);
+    if is_address { shown(value) } else { value.to_owned() }
+}
+
 const FLAGS: [&str; 2] = ["--notify", "--heartbeat"];
 
 fn shown(address: &str) -> String {

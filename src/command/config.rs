@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::{ConfigArgs, ConfigurationArgs};
 use crate::command::invocation::{self, program, variable};
-use crate::command::{Failure, usage_error};
+use crate::command::{Failure, announce, usage_error};
 use crate::exit_code::ExitCode;
 use crate::sanitize;
 use crate::scan::today;
@@ -79,7 +79,7 @@ fn effective(file: Option<&File>) -> Result<String, Failure> {
         let _ = writeln!(text, "# no flag is set by {}", sanitize::line(&name, 200));
     }
     text.push('\n');
-    text.push_str(&settings::effective(&program(), file, variable)?);
+    text.push_str(&settings::effective(&program(), file, variable, announce::setting)?);
     Ok(text)
 }
 

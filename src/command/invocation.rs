@@ -1,5 +1,6 @@
 //! What a run is asked to do: what was typed, and what the configuration adds to it.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,16 @@ impl Invocation {
         });
         let settings: Vec<String> = settings.collect();
         (!settings.is_empty()).then(|| format!("set by configuration: {}", settings.join(", ")))
+    }
+
+    /// Those of the environment that set something.
+    pub(super) fn variables(&self) -> BTreeSet<&str> {
+        let values = self.settings.iter().flat_map(|setting| &setting.values);
+        let variables = values.filter_map(|(_, origin)| match origin {
+            Origin::Environment(variable) => Some(variable.as_str()),
+            Origin::File(_) => None,
+        });
+        variables.collect()
     }
 
     /// A failure that is about a setting names its file or variable, and no flag.

@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 use crate::cli::RulesArgs;
 use crate::command::Failure;
 use crate::exit_code::ExitCode;
-use crate::finding::Severity;
 use crate::nearest::nearest;
-use crate::rules::fleet::FLEET;
-use crate::rules::{self, ALL};
+use crate::rules::{self, RuleText};
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
@@ -21,7 +19,7 @@ pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
 
 /// Everything that is said of a rule; `None`: there is none of this name.
 pub(super) fn explained(name: &str) -> Option<String> {
-    texts().find(|rule| rule.name == name).map(|rule| explain(&rule))
+    RuleText::of(name).map(|rule| explain(&rule))
 }
 
 /// No rule is called so.
@@ -33,46 +31,18 @@ pub(super) fn unknown(name: &str) -> Failure {
     }
 }
 
-/// What is said of a rule, be it of one endpoint or of all.
-struct Text {
-    name: &'static str,
-    severity: Severity,
-    title: &'static str,
-    why: &'static str,
-    detection: &'static str,
-    remediation: &'static str,
-    references: &'static [&'static str],
-}
-
-fn texts() -> impl Iterator<Item = Text> {
-    macro_rules! text {
-        ($rule:expr) => {{
-            let rule = $rule;
-            Text {
-                name: rule.name,
-                severity: rule.severity,
-                title: rule.title,
-                why: rule.why,
-                detection: rule.detection,
-                remediation: rule.remediation,
-                references: rule.references,
-            }
-        }};
-    }
-    ALL.iter().map(|rule| text!(rule)).chain(FLEET.iter().map(|rule| text!(rule)))
-}
-
 fn list() -> String {
-    let width = texts().map(|rule| rule.name.len()).max().unwrap_or_default();
+    let width = RuleText::all().map(|rule| rule.name.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for rule in texts() {
+    for rule in RuleText::all() {
         let _ = writeln!(text, "{:width$}  {:8}  {}", rule.name, rule.severity, rule.title);
     }
     text
 }
 
-fn explain(rule: &Text) -> String {
-    let mut text = format!("{} ({})\n{}\n", rule.name, rule.severity, rule.title);
+fn explain(rule: &RuleText) -> String {
+    let weakness = rule.cwe.map(|number| format!(", CWE-{number}")).unwrap_or_default();
+    let mut text = format!("{} ({}{weakness})\n{}\n", rule.name, rule.severity, rule.title);
     for (heading, body) in [
         ("Why it matters", rule.why),
         ("How it is detected", rule.detection),
@@ -80,14 +50,15 @@ fn explain(rule: &Text) -> String {
     ] {
         let _ = write!(text, "\n{heading}\n");
         for line in body.lines() {
-            let _ = writeln!(text, "  {line}");
+            let _ = writeln!(text, "{}", format!("  {line}").trim_end());
         }
     }
-    if !rule.references.is_empty() {
-        text.push_str("\nReferences\n");
-        for reference in rule.references {
-            let _ = writeln!(text, "  {reference}");
-        }
+    text.push_str("\nReferences\n");
+    for reference in rule.references {
+        let _ = writeln!(text, "  {reference}");
+    }
+    if let Some(number) = rule.cwe {
+        let _ = writeln!(text, "  https://cwe.mitre.org/data/definitions/{number}.html");
     }
     text
 }

@@ -28,6 +28,7 @@ use crate::report::{Destination, Format, Reporters, TextOptions};
 use crate::resolve::{Resolved, resolve};
 use crate::rules;
 use crate::scan::{self, Earlier, Progress, ScanConfig, ScanOutcome};
+use crate::suppress::Suppressions;
 use crate::sweep::{Engine, SweepConfig, SweepError, limits};
 use crate::target::order::Shard;
 use crate::target::{Ports, TargetList, TargetSet, TargetSetError};
@@ -36,21 +37,14 @@ use crate::trust::Anchors;
 pub(super) fn run(args: ScanArgs, invocation: &Invocation) -> Result<ExitCode, Failure> {
     start_logging(args.verbose);
     let Settled { args, stored, suppressions } = resume::settle(args, invocation)?;
-    let advisories = args.advisories.clone();
-    let (record, unattended) = (args.record.clone(), args.unattended.clone());
-    let mut config = Config::new(args)?;
-    config.suppressions.add(suppressions);
-    let known = advisories::load(advisories.as_deref())?;
-    if config.warnings
-        && let Some(credentials) = &config.probe.credentials
-    {
-        credentials.warnings().iter().for_each(|warning| warn(warning));
+    let announcing = Announcing::new(&args.unattended)?;
+    if args.dry_run {
+        return dry_run(prepared(args, suppressions)?.0);
     }
-    let announcing = Announcing::new(&unattended)?;
-    if config.dry_run {
-        return dry_run(config);
-    }
+    // Whatever stops it from here on, the heartbeat says so: a list of targets may be gone.
     let result = announcing.begin().and_then(|_lock| {
+        let record = args.record.clone();
+        let (config, known) = prepared(args, suppressions)?;
         let memory = Memory::open(&record)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -64,6 +58,19 @@ pub(super) fn run(args: ScanArgs, invocation: &Invocation) -> Result<ExitCode, F
     });
     announcing.end(result.as_ref().map_or_else(|failure| failure.code, |code| *code));
     result
+}
+
+fn prepared(args: ScanArgs, suppressions: Suppressions) -> Result<(Config, Known), Failure> {
+    let advisories = args.advisories.clone();
+    let mut config = Config::new(args)?;
+    config.suppressions.add(suppressions);
+    let known = advisories::load(advisories.as_deref())?;
+    if config.warnings
+        && let Some(credentials) = &config.probe.credentials
+    {
+        credentials.warnings().iter().for_each(|warning| warn(warning));
+    }
+    Ok((config, known))
 }
 
 async fn scan(

@@ -1,5 +1,6 @@
 //! `docksweep schedule`: a timer and a service, or a crontab line, for a scan.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, Every, ScanArgs, ScheduleArgs, Scheduler};
+use crate::cli::{Cli, Command, Every, ScanArgs, ScheduleArgs, Scheduler, UnattendedArgs};
 use crate::command::announce::Announcing;
+use crate::command::invocation::Invocation;
 use crate::command::{Failure, usage, warn};
 use crate::config::{self, Config, ConfigError};
 use crate::exit_code::ExitCode;
 use crate::report::Destination;
 use crate::schedule::systemd::{self, Priority, Service, User};
 use crate::schedule::{Credential, Job, TimeOfDay, When, Word, cron};
+use crate::webhook::proxy_variables;
 
 pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     let when = when(args)?;
@@ -32,6 +35,7 @@ pub(super) fn run(args: &ScheduleArgs) -> Result<ExitCode, Failure> {
     Announcing::new(&scan.unattended)?;
     let is_nice = scan.unattended.nice;
     let mut advice = advice(&scan, args.print);
+    advice.extend(left_behind(args, &scan.unattended));
     advice.extend(check(scan)?);
     match args.print {
         Scheduler::Cron => crontab(args, &program, when)?,
@@ -191,6 +195,25 @@ fn advice(args: &ScanArgs, scheduler: Scheduler) -> Vec<String> {
     advice
 }
 
+/// What this shell says and nobody will say there.
+fn left_behind(args: &ScheduleArgs, unattended: &UnattendedArgs) -> Option<String> {
+    let words = std::iter::once("docksweep").chain(args.scan.iter().map(String::as_str));
+    // A configuration file that is broken is the scan's to complain of.
+    let invocation = Invocation::of(words.map(OsString::from).collect()).unwrap_or_default();
+    let posts = !unattended.notify.is_empty() || unattended.heartbeat.is_some();
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let proxies: Vec<&str> = proxy_variables().filter(|name| posts && is_set(name)).collect();
+    let variables: Vec<&str> = invocation.variables().into_iter().chain(proxies).collect();
+    let (who, how) = match args.print {
+        Scheduler::Cron => ("cron", "a crontab takes lines NAME=value".to_owned()),
+        Scheduler::Systemd => {
+            ("the service", format!("Environment= in systemctl edit {} sets them", args.name))
+        }
+    };
+    (!variables.is_empty())
+        .then(|| format!("{who} has not this shell's {}: {how}", variables.join(", ")))
+}
+
 fn crontab(args: &ScheduleArgs, program: &Path, when: When) -> Result<(), Failure> {
     if args.output.is_some() || args.user.is_some() {
         return Err(Failure::usage("--output and --user are for --print systemd")
@@ -341,6 +364,17 @@ fn warn_of(program: &Path, paths: &Paths, writable: &[PathBuf], user: User<'_>) 
             let path = path.display();
             warn(&format!("{what} is {path}, and the service sees nothing of {hides}"));
         }
+    }
+    let own = systemd::state_directory();
+    let metrics =
+        paths.written.iter().filter(|(_, path)| path.extension() == Some("prom".as_ref()));
+    for (flag, path) in metrics.filter(|(_, path)| path.is_relative() || path.starts_with(&own)) {
+        warn(&format!(
+            "{flag} {}: node_exporter may not look into {}: it takes a directory of its own, and a \
+             --user who may write there",
+            path.display(),
+            own.display()
+        ));
     }
     for directory in writable {
         let directory = directory.display();

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Endpoints, News, Notification, fitting, shown};
+use super::{Notification, fitting, shown};
 use crate::finding::Severity;
-use crate::report::v1::BySeverity;
+use crate::report::v1::{BySeverity, Case};
 
 /// Findings in one message, and bytes of them.
 const MOST: usize = 200;
@@ -128,21 +128,15 @@ impl Message {
     }
 }
 
-fn item(news: &News<'_>) -> Item {
-    let News { finding, endpoints } = news;
-    let (listed, total) = match endpoints {
-        Endpoints::One(id) => (vec![shown(id, 100)], 1),
-        Endpoints::Several(ids) => {
-            (ids.iter().take(LISTED).map(|id| shown(id, 100)).collect(), ids.len())
-        }
-    };
+fn item(case: &Case<'_>) -> Item {
+    let Case { finding, ids, .. } = case;
     Item {
         id: finding.id.clone(),
         rule: finding.rule.to_string(),
         severity: finding.severity,
         title: finding.title.to_string(),
-        endpoints: listed,
-        endpoints_total: count(total),
+        endpoints: ids.iter().take(LISTED).map(|id| shown(id, 100)).collect(),
+        endpoints_total: count(ids.len()),
         subject: finding.subject.as_deref().map(|subject| shown(subject, 500)),
         evidence: shown(&finding.evidence, 1000),
         remediation: shown(&finding.remediation, 1000),

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::{News, Notification, and_more, fitting, shown};
+use super::{Notification, and_more, fitting, place, shown};
+use crate::report::v1::Case;
 
 /// Slack takes 50 blocks; three of them are not findings.
 const MOST: usize = 40;
@@ -28,10 +29,10 @@ pub fn message(notification: &Notification<'_>) -> Value {
     json!({ "text": escaped(&headline), "blocks": blocks })
 }
 
-fn finding(news: &News<'_>) -> Value {
-    let finding = news.finding;
+fn finding(case: &Case<'_>) -> Value {
+    let finding = case.finding;
     let severity = finding.severity.name().to_ascii_uppercase();
-    let head = format!("*{severity}*  {}\n`{}`", escaped(&finding.title), escaped(&news.place()));
+    let head = format!("*{severity}*  {}\n`{}`", escaped(&finding.title), escaped(&place(case)));
     // Slack refuses a message with an empty text in it.
     let evidence = if finding.evidence.is_empty() { "-" } else { &finding.evidence };
     json!({

@@ -4,8 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::{News, Notification, and_more, fitting, shown};
+use super::{Notification, and_more, fitting, place, shown};
 use crate::finding::Severity;
+use crate::report::v1::Case;
 
 /// Teams takes messages of 28 kB; the rest is for what stands around the findings.
 const BYTES: usize = 22_000;
@@ -41,8 +42,8 @@ pub fn message(notification: &Notification<'_>) -> Value {
     })
 }
 
-fn finding(news: &News<'_>) -> Value {
-    let finding = news.finding;
+fn finding(case: &Case<'_>) -> Value {
+    let finding = case.finding;
     let severity = finding.severity.name().to_ascii_uppercase();
     let head = [
         json!({
@@ -52,7 +53,7 @@ fn finding(news: &News<'_>) -> Value {
         json!({ "type": "TextRun", "text": run(&finding.title), "weight": "Bolder" }),
     ];
     let place = json!({
-        "type": "TextRun", "text": run(&news.place()), "fontType": "Monospace",
+        "type": "TextRun", "text": run(&place(case)), "fontType": "Monospace",
     });
     let evidence = json!({
         "type": "TextRun", "text": run(&shown(&finding.evidence, EVIDENCE)), "size": "Small",

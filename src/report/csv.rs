@@ -11,7 +11,7 @@ use super::{Output, Reporter, v1};
 use crate::sanitize;
 
 /// The header.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "address",
     "port",
     "names",
@@ -34,6 +34,7 @@ const COLUMNS: [&str; 22] = [
     "judged_at",
     "vantage",
     "scan_id",
+    "cwe",
 ];
 /// How long a field may be: what the common spreadsheets take, 32,767, less the apostrophe.
 const FIELD: usize = 32_000;
@@ -183,6 +184,7 @@ impl Sheet {
             place.judged_at.clone(),
             self.vantage.clone(),
             self.scan_id.clone(),
+            of(|finding| finding.cwe.map(|number| number.to_string()).unwrap_or_default()),
         ];
         for (column, field) in COLUMNS.iter().zip(fields) {
             // Only the program's own words have line breaks of their own.
@@ -233,11 +235,22 @@ fn version(endpoint: &v1::Endpoint) -> Option<String> {
 }
 
 /// A spreadsheet takes what begins like this for a formula, which could send the sheet elsewhere;
-/// an apostrophe makes it text.
+/// an apostrophe makes it text. Where the decimal separator is a comma, a semicolon begins a cell.
 fn inert(text: String) -> String {
-    const FORMULA: [char; 10] =
-        ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text }
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    if !text.contains(FORMULA) {
+        return text;
+    }
+    let mut inert = String::new();
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && FORMULA.contains(&c) {
+            inert.push('\'');
+        }
+        begins = c == ';' || (begins && matches!(c, ' ' | '"'));
+        inert.push(c);
+    }
+    inert
 }
 
 #[cfg(test)]
@@ -291,7 +304,19 @@ mod tests {
     #[test]
     fn formulas_become_text() {
         let mut report = sample::report();
-        let hostile = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "|x", "a=1"];
+        let hostile = [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "＝1",
+            "|x",
+            "a=1",
+            "\"=1",
+            "a; \"=1;b",
+        ];
         let finding = report.endpoints[0].findings[0].clone();
         report.endpoints.truncate(1);
         report.endpoints[0].findings = hostile
@@ -301,7 +326,19 @@ mod tests {
         let rows = records(&written(&report));
         let subjects: Vec<&str> = rows.iter().take(hostile.len()).map(|row| &row[11]).collect();
         assert_eq!(subjects, {
-            ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "\\t=1", "\\r=1", "'＝1", "|x", "a=1"]
+            [
+                "'=1+1",
+                "'+1",
+                "'-1",
+                "'@SUM(A1)",
+                "\\t=1",
+                "\\r=1",
+                "'＝1",
+                "|x",
+                "a=1",
+                "\"'=1",
+                "a; \"'=1;b",
+            ]
         });
     }
 }

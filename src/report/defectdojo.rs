@@ -8,10 +8,10 @@ use std::io;
 use serde::Serialize;
 
 use super::markdown::escape::{block, code, prose};
-use super::rule::RuleText;
 use super::text::address_of;
 use super::{Output, Reporter, json, v1};
 use crate::finding::Severity;
+use crate::rules::RuleText;
 use crate::sanitize;
 
 #[derive(Debug)]
@@ -60,6 +60,8 @@ struct Finding {
     unique_id_from_tool: String,
     vuln_id_from_tool: String,
     endpoints: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwe: Option<u16>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vulnerability_ids: Vec<String>,
 }
@@ -67,18 +69,7 @@ struct Finding {
 impl Import {
     fn new(report: &v1::Report) -> Self {
         let date = report.scan.finished_at.strftime("%Y-%m-%d").to_string();
-        let of_endpoints = report.endpoints.iter().flat_map(|endpoint| {
-            let ids = std::slice::from_ref(&endpoint.id);
-            endpoint.findings.iter().map(move |finding| (finding, ids, Some(endpoint)))
-        });
-        let of_fleet = report.fleet_findings.iter().map(|fleet| {
-            let v1::FleetFinding { finding, endpoints } = fleet;
-            (finding, endpoints.as_slice(), None)
-        });
-        let findings = of_endpoints
-            .chain(of_fleet)
-            .map(|(finding, ids, endpoint)| Finding::new(finding, ids, endpoint, &date))
-            .collect();
+        let findings = report.cases().map(|case| Finding::new(case, &date)).collect();
         Self {
             name: "docksweep",
             kind: "docksweep",
@@ -89,12 +80,8 @@ impl Import {
 }
 
 impl Finding {
-    fn new(
-        finding: &v1::Finding,
-        ids: &[String],
-        endpoint: Option<&v1::Endpoint>,
-        date: &str,
-    ) -> Self {
+    fn new(case: v1::Case<'_>, date: &str) -> Self {
+        let v1::Case { finding, ids, endpoint } = case;
         let places: Vec<&str> = ids.iter().map(|id| address_of(id)).collect();
         let rule = RuleText::of(&finding.rule);
         Self {
@@ -114,6 +101,7 @@ impl Finding {
             unique_id_from_tool: finding.id.clone(),
             vuln_id_from_tool: finding.rule.to_string(),
             endpoints: places.iter().map(|place| format!("tcp://{place}")).collect(),
+            cwe: finding.cwe,
             vulnerability_ids: vulnerabilities(finding),
         }
     }
@@ -179,7 +167,7 @@ mod tests {
 
     /// The keys that `dojo/tools/generic/json_parser.py` of DefectDojo takes and that its older
     /// versions take too; it raises "Not allowed fields are present" for any other.
-    const ALLOWED: [&str; 17] = [
+    const ALLOWED: [&str; 18] = [
         "title",
         "severity",
         "description",
@@ -195,6 +183,7 @@ mod tests {
         "dynamic_finding",
         "unique_id_from_tool",
         "vuln_id_from_tool",
+        "cwe",
         // Taken out before the keys are checked.
         "endpoints",
         "vulnerability_ids",

@@ -9,13 +9,9 @@
 use std::io::{self, Write};
 
 use super::text::address_of;
-use super::xml::Xml;
+use super::xml::{Xml, line};
 use super::{Output, Reporter, v1};
 use crate::finding::Severity;
-use crate::sanitize;
-
-/// Characters of a peer's words.
-const LINE: usize = 4000;
 
 #[derive(Debug)]
 pub struct Junit(Box<dyn Output>);
@@ -151,16 +147,12 @@ fn of_finding(finding: &v1::Finding, places: Option<&str>) -> Case {
         (None, Severity::Info) => Outcome::Told(format!("{}: {text}", finding.title)),
         (None, severity) => {
             let references: Vec<&str> = finding.references.iter().collect();
-            let fix = sanitize::lines(&finding.remediation, LINE);
+            let fix = &finding.remediation;
             let text = format!("{text}\n\nFix:\n{fix}\n\n{}", references.join("\n"));
             Outcome::Failed { message: finding.title.to_string(), severity, text }
         }
     };
     Case { name, outcome }
-}
-
-fn line(text: &str) -> String {
-    sanitize::line(text, LINE).into_owned()
 }
 
 impl Suite {

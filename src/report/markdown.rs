@@ -46,11 +46,7 @@ type Written = Result<(), std::fmt::Error>;
 fn write(page: &mut String, report: &v1::Report, minimum: Severity) -> Written {
     summary(page, report)?;
     let (mut groups, mut accepted) = (Groups::new(), Vec::new());
-    let fleet = report.fleet_findings.iter().map(|fleet| (&fleet.finding, fleet.endpoints.clone()));
-    let all = report.endpoints.iter().flat_map(|endpoint| {
-        endpoint.findings.iter().map(|finding| (finding, vec![endpoint.id.clone()]))
-    });
-    for (finding, ids) in fleet.chain(all) {
+    for v1::Case { finding, ids, .. } in report.cases() {
         match &finding.suppressed {
             Some(suppression) => accepted.push((finding, ids, suppression)),
             None if finding.severity >= minimum => {
@@ -79,7 +75,7 @@ fn write(page: &mut String, report: &v1::Report, minimum: Severity) -> Written {
             page,
             "- {} on {}, until {}: {}",
             code(&finding.rule),
-            places(&ids),
+            places(ids),
             suppression.expires,
             code(&suppression.reason)
         )?;
@@ -144,24 +140,21 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn add(&mut self, finding: &'a v1::Finding, ids: Vec<String>) {
+    fn add(&mut self, finding: &'a v1::Finding, ids: &[String]) {
         let key = (&*finding.evidence, finding.subject.as_deref(), &*finding.remediation);
         let at = *self.known.entry(key).or_insert(self.cases.len());
         match self.cases.get_mut(at) {
-            Some((_, endpoints)) => endpoints.extend(ids),
-            None => self.cases.push((finding, ids)),
+            Some((_, endpoints)) => endpoints.extend_from_slice(ids),
+            None => self.cases.push((finding, ids.to_vec())),
         }
     }
 
     fn write(&self, page: &mut String) -> Written {
         let Some((first, _)) = self.cases.first() else { return Ok(()) };
         let severity = first.severity.name().to_uppercase();
-        writeln!(
-            page,
-            "\n### {severity}: {}\n\nRule {}\n",
-            prose(&first.title),
-            code(&first.rule)
-        )?;
+        let weakness = first.cwe.map(|number| format!(", CWE-{number}")).unwrap_or_default();
+        let (title, rule) = (prose(&first.title), code(&first.rule));
+        writeln!(page, "\n### {severity}: {title}\n\nRule {rule}{weakness}\n")?;
         for (finding, ids) in self.cases.iter().take(CASES) {
             write!(page, "- {}: {}", places(ids), code(&finding.evidence))?;
             match &finding.subject {

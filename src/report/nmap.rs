@@ -9,14 +9,11 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::text::address_of;
-use super::xml::Xml;
+use super::xml::{Xml, line};
 use super::{Output, Reporter, v1};
-use crate::sanitize;
 
 /// Of nmap's output format, the one that is written here.
 const FORMAT_VERSION: &str = "1.05";
-/// Characters of a peer's words.
-const LINE: usize = 4000;
 
 #[derive(Debug)]
 pub struct Nmap(Box<dyn Output>);
@@ -173,6 +170,7 @@ fn table(xml: &mut Xml<'_>, finding: &v1::Finding) -> io::Result<()> {
         ("evidence", line(&finding.evidence)),
         ("remediation", finding.remediation.to_string()),
     ];
+    fields.extend(finding.cwe.map(|number| ("cwe", number.to_string())));
     fields.extend(finding.subject.as_deref().map(|subject| ("subject", line(subject))));
     if let Some(suppression) = &finding.suppressed {
         fields.push(("suppressed_because", line(&suppression.reason)));
@@ -236,10 +234,6 @@ fn seconds(time: Timestamp) -> String {
 /// As C's `ctime` has it, in UTC.
 fn long(time: Timestamp) -> String {
     time.strftime("%a %b %e %H:%M:%S %Y").to_string()
-}
-
-fn line(text: &str) -> String {
-    sanitize::line(text, LINE).into_owned()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use log::{
     RunAutomationDetails, RunProperties, Tool, ToolProperties,
 };
 use rules::Rules;
+use v1::Case;
 
 /// GitHub refuses a file with more results in a run.
 const RESULTS: usize = 25_000;
@@ -43,15 +44,6 @@ impl Reporter for Sarif {
     }
 }
 
-/// A finding and the endpoints that it is about.
-#[derive(Clone, Copy)]
-struct Case<'a> {
-    finding: &'a v1::Finding,
-    ids: &'a [String],
-    /// `None` for what spans endpoints.
-    endpoint: Option<&'a v1::Endpoint>,
-}
-
 fn log(report: &v1::Report, results: usize, compressed: u64) -> io::Result<Log<'_>> {
     let cases = worst_first(report);
     let rules = Rules::of(&cases);
@@ -71,14 +63,7 @@ fn log(report: &v1::Report, results: usize, compressed: u64) -> io::Result<Log<'
 
 /// The suppressed last: they are what can be missed first.
 fn worst_first(report: &v1::Report) -> Vec<Case<'_>> {
-    let of_fleet = report.fleet_findings.iter().map(|v1::FleetFinding { finding, endpoints }| {
-        Case { finding, ids: endpoints, endpoint: None }
-    });
-    let of_endpoints = report.endpoints.iter().flat_map(|endpoint| {
-        let ids = std::slice::from_ref(&endpoint.id);
-        endpoint.findings.iter().map(move |finding| Case { finding, ids, endpoint: Some(endpoint) })
-    });
-    let mut cases: Vec<Case<'_>> = of_fleet.chain(of_endpoints).collect();
+    let mut cases: Vec<Case<'_>> = report.cases().collect();
     cases.sort_by_key(|case| (case.finding.is_suppressed(), Reverse(case.finding.severity)));
     cases
 }

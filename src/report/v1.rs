@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::observation::{Observation, TlsVersion, VersionBody};
 
 mod absent;
+mod case;
 mod changes;
 mod ciphers;
 mod convert;
@@ -29,6 +30,7 @@ mod references;
 mod summary;
 
 pub use absent::{Absent, AbsentState};
+pub use case::Case;
 pub use changes::Changes;
 pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;

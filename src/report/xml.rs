@@ -9,6 +9,13 @@ use crate::sanitize;
 
 /// Longer than any line that a report holds.
 const LINE: usize = 100_000;
+/// Characters of a peer's words.
+const WORDS: usize = 4000;
+
+/// What a peer said, as one line among others.
+pub fn line(text: &str) -> String {
+    sanitize::line(text, WORDS).into_owned()
+}
 
 /// Writes elements; whatever text it is given is made harmless and escaped.
 pub struct Xml<'a>(Writer<&'a mut dyn Write>);

@@ -26,6 +26,7 @@ pub static TLS_CIPHER_NULL: Rule = Rule {
           like TLS.",
     detection: "A ClientHello is answered by a ServerHello that chooses a suite with a NULL cipher.",
     remediation: sound_suites!(),
+    cwe: Some(319),
     references: &["RFC 9325, section 4.1 (NULL must not be negotiated)"],
     check: |subject| class(subject, CipherClass::Null),
 };
@@ -39,6 +40,7 @@ pub static TLS_CIPHER_ANONYMOUS: Rule = Rule {
     detection: "A ClientHello is answered by a ServerHello that chooses a DH_anon or ECDH_anon \
                 suite.",
     remediation: sound_suites!(),
+    cwe: Some(322),
     references: &["RFC 5246, appendix F.1.1.1 (anonymous key exchange)", "RFC 9325, section 4.1"],
     check: |subject| class(subject, CipherClass::Anonymous),
 };
@@ -51,6 +53,7 @@ pub static TLS_CIPHER_EXPORT: Rule = Rule {
           lets an attacker weaken the connections of other clients (FREAK, Logjam).",
     detection: "A ClientHello is answered by a ServerHello that chooses an EXPORT suite.",
     remediation: sound_suites!(),
+    cwe: Some(326),
     references: &["CVE-2015-0204 (FREAK)", "CVE-2015-4000 (Logjam)", "RFC 9325, section 4.1"],
     check: |subject| class(subject, CipherClass::Export),
 };
@@ -63,6 +66,7 @@ pub static TLS_CIPHER_RC4: Rule = Rule {
           from its ciphertexts.",
     detection: "A ClientHello is answered by a ServerHello that chooses a suite with RC4.",
     remediation: sound_suites!(),
+    cwe: Some(327),
     references: &["RFC 7465 (RC4 must not be negotiated)", "CVE-2015-2808"],
     check: |subject| class(subject, CipherClass::Rc4),
 };
@@ -77,6 +81,7 @@ pub static TLS_CIPHER_3DES: Rule = Rule {
     detection: "A ClientHello is answered by a ServerHello that chooses a suite with 3DES, DES, \
                 IDEA or RC2; with single DES it is of high severity.",
     remediation: sound_suites!(),
+    cwe: Some(327),
     references: &["CVE-2016-2183 (Sweet32)", "RFC 5469 (DES and IDEA)", "RFC 9325, section 4.1"],
     check: |subject| class(subject, CipherClass::SmallBlock),
 };
@@ -90,6 +95,7 @@ pub static TLS_NO_FORWARD_SECRECY: Rule = Rule {
     detection: "TLS 1.3 is refused, and at no other version is a suite with an authenticated \
                 ephemeral key exchange (ECDHE, DHE) and a cipher accepted.",
     remediation: sound_suites!(),
+    cwe: None,
     references: &["RFC 9325, section 4.1 (forward secrecy)", "RFC 9325, section 7.3"],
     check: no_forward_secrecy,
 };
@@ -106,6 +112,7 @@ pub static TLS_RSA_KEY_EXCHANGE: Rule = Rule {
                   ephemeral key exchange only there (nginx: ssl_ciphers \
                   ECDHE+AESGCM:ECDHE+CHACHA20;). Then see that it is refused:\n\
                   \n    openssl s_client -tls1_2 -cipher kRSA -connect HOST:2376 </dev/null",
+    cwe: None,
     references: &["RFC 9325, section 4.1 (RSA key transport)", "https://robotattack.org/"],
     check: |subject| class(subject, CipherClass::RsaKeyExchange),
 };

@@ -23,6 +23,7 @@ pub static CLIENT_CERT_NOT_REQUESTED: Rule = Rule {
                   \nOr in what ends TLS in front of it (nginx: ssl_client_certificate \
                   /etc/nginx/ca.pem; ssl_verify_client on;). Then look for the request:\n\
                   \n    openssl s_client -connect HOST:2376 </dev/null | grep -A3 'client certificate CA'",
+    cwe: None,
     references: &[PROTECT, CIS_TLS, "RFC 8446, section 4.3.2", "RFC 5246, section 7.4.4"],
     check: not_requested,
 };
@@ -53,6 +54,7 @@ pub static CLIENT_CERT_OPTIONAL: Rule = Rule {
                   \n    stunnel    verifyChain = yes\n\
                   \nThen see that a client without a certificate is refused:\n\
                   \n    curl -k https://HOST:2376/version",
+    cwe: None,
     references: &[PROTECT, CIS_TLS, "RFC 8446, section 4.4.2.4", "RFC 5246, section 7.4.6"],
     check: optional,
 };
@@ -104,6 +106,7 @@ pub static CLIENT_CERT_UNVERIFIED: Rule = Rule {
                   \n    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \\\
                   \n      -subj /CN=nobody -keyout key.pem -out cert.pem\
                   \n    curl -k --cert cert.pem --key key.pem https://HOST:2376/version",
+    cwe: Some(295),
     references: &[
         PROTECT,
         CIS_TLS,
@@ -151,6 +154,7 @@ pub static CLIENT_CA_PUBLIC: Rule = Rule {
                   /etc/ssl/certs/ca-certificates.crt is never right here). Then read the list:\n\
                   \n    openssl s_client -connect HOST:2376 </dev/null \\\
                   \n      | sed -n '/Acceptable client certificate CA names/,/^Requested/p'",
+    cwe: None,
     references: &[
         PROTECT,
         "RFC 8446, section 4.2.4 (certificate_authorities)",

@@ -15,6 +15,7 @@ pub static CONTAINER_PRIVILEGED: Rule = Rule {
     detection: "HostConfig.Privileged of the container is true.",
     remediation: "Create it anew without --privileged, with only what it needs:\n\
                   \n    docker run --cap-add NAME --device /dev/NAME ...\n",
+    cwe: Some(250),
     references: &[RUN, "CIS Docker Benchmark 1.6.0, 5.5 (privileged containers)"],
     check: |subject| {
         each(subject, |container| {
@@ -32,6 +33,7 @@ pub static CONTAINER_SOCKET_MOUNT: Rule = Rule {
     detection: "A mount's source is an engine's socket, or a directory that holds it.",
     remediation: "Take the mount away, or put a proxy in between that passes only the calls the \
                   container makes.",
+    cwe: Some(250),
     references: &[
         "https://docs.docker.com/engine/security/#docker-daemon-attack-surface",
         "CIS Docker Benchmark 1.6.0, 5.32 (Docker's socket in containers)",
@@ -53,6 +55,7 @@ pub static CONTAINER_HOST_NAMESPACE: Rule = Rule {
     detection: "NetworkMode, PidMode, IpcMode, UTSMode or UsernsMode of the container is \"host\".",
     remediation: "Create it anew without --network host, --pid host, --ipc host, --uts host and \
                   --userns host; publish the ports that it serves.",
+    cwe: Some(653),
     references: &[
         RUN,
         "CIS Docker Benchmark 1.6.0, 5.10, 5.16, 5.17, 5.21 and 5.31 (host namespaces)",
@@ -85,6 +88,7 @@ pub static CONTAINER_HOST_MOUNT: Rule = Rule {
                 /var/lib/docker or below them where that is as bad. Medium where it is read-only.",
     remediation: "Mount only the directory that the container works on, or a volume:\n\
                   \n    docker run -v NAME:/data ...\n",
+    cwe: Some(653),
     references: &[RUN, "CIS Docker Benchmark 1.6.0, 5.6 (sensitive host directories)"],
     check: |subject| {
         each_violation(subject, |container| {
@@ -116,6 +120,7 @@ pub static CONTAINER_CAPABILITIES: Rule = Rule {
                 and SYS_ADMIN.",
     remediation: "Create it anew without --cap-add, or with a smaller one:\n\
                   \n    docker run --cap-drop ALL --cap-add NET_BIND_SERVICE ...\n",
+    cwe: Some(250),
     references: &[
         "https://docs.docker.com/engine/security/#linux-kernel-capabilities",
         "CIS Docker Benchmark 1.6.0, 5.4 (capabilities)",

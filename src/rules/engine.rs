@@ -27,6 +27,7 @@ pub static ENGINE_ROOTFUL: Rule = Rule {
                   \n    apt-get install uidmap docker-ce-rootless-extras\
                   \n    systemctl disable --now docker.service docker.socket\
                   \n    dockerd-rootless-setuptool.sh install    # as that user\n",
+    cwe: Some(250),
     references: &[
         "https://docs.docker.com/engine/security/rootless/",
         "CIS Docker Benchmark 1.6.0, 2.1 (daemon as a user other than root)",
@@ -46,6 +47,7 @@ pub static ENGINE_USERNS_OFF: Rule = Rule {
         "\nImages and containers move to a directory of their own, so pull and create them again. \
          Containers that need the host's namespaces opt out with --userns=host."
     ),
+    cwe: Some(250),
     references: &[
         "https://docs.docker.com/engine/security/userns-remap/",
         "CIS Docker Benchmark 1.6.0, 2.9 (user namespaces)",
@@ -71,6 +73,7 @@ pub static ENGINE_ICC_ON: Rule = Rule {
         daemon_json!("\"icc\": false"),
         "\nContainers that belong together get a network of their own (docker network create)."
     ),
+    cwe: Some(653),
     references: &[
         "https://docs.docker.com/engine/network/drivers/bridge/",
         "CIS Docker Benchmark 1.6.0, 2.2 (traffic on the default bridge)",
@@ -89,6 +92,7 @@ pub static ENGINE_SECCOMP_OFF: Rule = Rule {
                   --seccomp-profile=unconfined out of the unit, and restart; where the kernel has \
                   no CONFIG_SECCOMP_FILTER, run one that has.\n\
                   \n    docker info --format '{{.SecurityOptions}}'\n",
+    cwe: None,
     references: &[
         "https://docs.docker.com/engine/security/seccomp/",
         "CIS Docker Benchmark 1.6.0, 2.17 (daemon-wide seccomp profile)",
@@ -106,6 +110,7 @@ pub static ENGINE_NO_MAC: Rule = Rule {
     remediation: "Debian, Ubuntu and SUSE have AppArmor: install it and start with apparmor=1 \
                   security=apparmor. On Red Hat's systems turn SELinux on for containers:\n\
                   \n    { \"selinux-enabled\": true }    # /etc/docker/daemon.json\n",
+    cwe: None,
     references: &[
         "https://docs.docker.com/engine/security/apparmor/",
         "CIS Docker Benchmark 1.6.0, 5.2 (AppArmor) and 5.3 (SELinux)",
@@ -124,6 +129,7 @@ pub static ENGINE_NO_NEW_PRIVILEGES_OFF: Rule = Rule {
     detection: "SecurityOptions in /info has no \"no-new-privileges\", which engines report since \
                 24.0.",
     remediation: daemon_json!("\"no-new-privileges\": true"),
+    cwe: None,
     references: &[
         "https://docs.docker.com/reference/cli/dockerd/",
         "CIS Docker Benchmark 1.6.0, 2.14 (new privileges)",
@@ -141,6 +147,7 @@ pub static ENGINE_LIVE_RESTORE_OFF: Rule = Rule {
     detection: "LiveRestoreEnabled in /info is false, and the node is in no swarm, which excludes \
                 it.",
     remediation: daemon_json!("\"live-restore\": true"),
+    cwe: None,
     references: &[
         "https://docs.docker.com/engine/daemon/live-restore/",
         "CIS Docker Benchmark 1.6.0, 2.15 (live restore)",
@@ -166,6 +173,7 @@ pub static ENGINE_INSECURE_REGISTRY: Rule = Rule {
     remediation: "Give the registry a certificate, put its CA where the engine looks, and take it \
                   out of \"insecure-registries\" in /etc/docker/daemon.json:\n\
                   \n    /etc/docker/certs.d/registry.example:5000/ca.crt\n",
+    cwe: Some(295),
     references: &[
         "https://docs.docker.com/engine/security/certificates/",
         "CIS Docker Benchmark 1.6.0, 2.5 (insecure registries)",
@@ -199,6 +207,7 @@ pub static ENGINE_NO_AUTHORIZATION_PLUGIN: Rule = Rule {
     detection: "Plugins.Authorization in /info is null or an empty list.",
     remediation: "Where several people or programs use the API, put a plugin in front:\n\
                   \n    { \"authorization-plugins\": [\"NAME\"] }    # /etc/docker/daemon.json\n",
+    cwe: Some(862),
     references: &[
         "https://docs.docker.com/engine/extend/plugins_authorization/",
         "CIS Docker Benchmark 1.6.0, 2.12 (authorization for client commands)",
@@ -226,6 +235,7 @@ pub static ENGINE_EXPERIMENTAL: Rule = Rule {
     detection: "ExperimentalBuild, which /info reports, is true.",
     remediation: "Take \"experimental\": true out of /etc/docker/daemon.json, and --experimental \
                   out of the unit, then restart.",
+    cwe: None,
     references: &[
         "https://docs.docker.com/reference/cli/dockerd/",
         "CIS Docker Benchmark 1.6.0, 2.18 (experimental features)",

@@ -32,6 +32,7 @@ pub static ENGINE_END_OF_LIFE: Rule = Rule {
                   \n    apt-get update && apt-get install docker-ce docker-ce-cli containerd.io\n\
                   \nWith a distribution's own package (docker.io, moby-engine), move to a release \
                   of the distribution that is supported.",
+    cwe: Some(1104),
     references: &[RELEASES, "https://endoflife.date/docker-engine", CIS_UP_TO_DATE],
     check: end_of_life,
 };
@@ -80,6 +81,7 @@ pub static ENGINE_OUTDATED: Rule = Rule {
                   containers running over the daemon's restart:\n\
                   \n    apt-get update && apt-get install --only-upgrade docker-ce docker-ce-cli containerd.io    # Docker's packages\
                   \n    apt-get update && apt-get install --only-upgrade docker.io    # Debian's and Ubuntu's",
+    cwe: None,
     references: &[INSTALL, RELEASES, CIS_UP_TO_DATE],
     check: outdated,
 };
@@ -126,6 +128,7 @@ pub static ENGINE_ADVISORY: Rule = Rule {
                   \n    apt-get update && apt-get install --only-upgrade docker-ce docker-ce-cli containerd.io\n\
                   \nWith a distribution's package, look up in its security tracker which of these \
                   its build has fixed.",
+    cwe: Some(1395),
     references: &[
         "https://github.com/moby/moby/security/advisories",
         "https://pkg.go.dev/vuln/",

@@ -47,6 +47,7 @@ pub static API_UNAUTHENTICATED_PLAINTEXT: Rule = Rule {
                 answer 200 with what Docker sends there, to a client that showed no credentials. \
                 Nothing is created, changed or deleted to prove it.",
     remediation: mutual_tls!(),
+    cwe: Some(306),
     references: &[PROTECT, SURFACE, REMOTE, CIS_TLS],
     check: |subject| unauthenticated(subject, Transport::Plain),
 };
@@ -66,6 +67,7 @@ pub static API_UNAUTHENTICATED_TLS: Rule = Rule {
          \n    systemctl cat docker | grep -i tls; grep -i tls /etc/docker/daemon.json\n\n",
         mutual_tls!()
     ),
+    cwe: Some(306),
     references: &[PROTECT, SURFACE, REMOTE, CIS_TLS],
     check: |subject| unauthenticated(subject, Transport::Tls),
 };
@@ -149,6 +151,7 @@ pub static API_FILTERED: Rule = Rule {
                   runs (POST, /exec, /build). A read-only bind of the socket does not make the \
                   API read-only. If it has to be reached over the network, ask for client \
                   certificates in front of it.",
+    cwe: Some(306),
     references: &[PROTECT, SURFACE, "https://docs.docker.com/engine/extend/plugins_authorization/"],
     check: filtered,
 };
@@ -194,6 +197,7 @@ pub static API_PLAINTEXT_DENIED: Rule = Rule {
           request in clear: whoever is on the path can take them and use them.",
     detection: "A Docker API answers 401 or 403 over HTTP without TLS.",
     remediation: concat!("Put the API behind TLS, and do not serve it without. ", mutual_tls!()),
+    cwe: Some(319),
     references: &[PROTECT, CIS_TLS, "RFC 9110, section 17.16.1 (confidentiality of credentials)"],
     check: plaintext_denied,
 };
@@ -223,6 +227,7 @@ pub static API_DENIED_NO_CLIENT_CERT: Rule = Rule {
         "Ask for client certificates as well; the check inside HTTP can stay. ",
         mutual_tls!()
     ),
+    cwe: None,
     references: &[
         PROTECT,
         CIS_TLS,
@@ -277,6 +282,7 @@ pub static API_EXPOSED: Rule = Rule {
                   machines that use it:\n\
                   \n    iptables -A INPUT -p tcp --dport 2376 -s 10.0.0.0/28 -j ACCEPT\
                   \n    iptables -A INPUT -p tcp --dport 2376 -j DROP",
+    cwe: None,
     references: &[PROTECT, REMOTE, SURFACE],
     check: exposed,
 };

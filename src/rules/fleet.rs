@@ -33,6 +33,7 @@ pub struct FleetRule {
     pub why: &'static str,
     pub detection: &'static str,
     pub remediation: &'static str,
+    pub cwe: Option<u16>,
     pub references: &'static [&'static str],
     pub check: fn(&Fleet) -> Vec<FleetViolation>,
 }
@@ -255,6 +256,7 @@ fn finding(rule: &FleetRule, found: FleetViolation) -> FleetFinding {
             evidence: found.evidence,
             remediation: Cow::Borrowed(rule.remediation),
             references: rule.references,
+            cwe: rule.cwe,
         },
         endpoints: found.endpoints,
     }

@@ -17,6 +17,7 @@ pub static SWARM_MANAGER_EXPOSED: Rule = Rule {
     remediation: "Keep the API of managers off the network, or behind client certificates of \
                   their own, and let only the nodes reach ports 2377, 7946 and 4789. Where no \
                   swarm is needed: docker swarm leave --force.",
+    cwe: None,
     references: &[SWARM, "CIS Docker Benchmark 1.6.0, 5.1 (swarm mode only where needed)"],
     check: |subject| {
         setting(
@@ -46,6 +47,7 @@ pub static SWARM_MANAGERS_EVEN: Rule = Rule {
     remediation: "Have three, five or seven managers:\n\
                   \n    docker node promote NODE\
                   \n    docker node demote NODE\n",
+    cwe: None,
     references: &[
         "https://docs.docker.com/engine/swarm/raft/",
         "CIS Docker Benchmark 1.6.0, 7.1 (number of managers)",
@@ -75,6 +77,7 @@ pub static SWARM_AUTOLOCK_OFF: Rule = Rule {
     detection: "AutoLockManagers in a manager's /info is false.",
     remediation: "docker swarm update --autolock=true, and keep the key that it prints in a safe: \
                   a manager that restarts asks for it.",
+    cwe: Some(312),
     references: &[
         "https://docs.docker.com/engine/swarm/swarm_manager_locking/",
         "CIS Docker Benchmark 1.6.0, 7.5 (auto-lock)",
@@ -102,6 +105,7 @@ pub static SWARM_NODE_CERTIFICATES_LONG: Rule = Rule {
     why: "A node's stolen key is good for as long as its certificate.",
     detection: "NodeCertExpiry in a manager's /info is above 90 days, which is the default.",
     remediation: "Shorten them to what the nodes can renew in time:\n\n    docker swarm update --cert-expiry 720h\n",
+    cwe: None,
     references: &[
         "https://docs.docker.com/engine/swarm/how-swarm-mode-works/pki/",
         "CIS Docker Benchmark 1.6.0, 7.7 (rotation of node certificates)",
@@ -135,6 +139,7 @@ pub static SWARM_OVERLAY_UNENCRYPTED: Rule = Rule {
                 is left out, for it cannot have it.",
     remediation: "docker network create --driver overlay --opt encrypted NAME, and move the \
                   services there.",
+    cwe: Some(319),
     references: &[
         "https://docs.docker.com/engine/network/drivers/overlay/",
         "CIS Docker Benchmark 1.6.0, 7.3 (encrypted overlay networks)",

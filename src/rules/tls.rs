@@ -28,6 +28,7 @@ pub static TLS_VERSION_SSL3: Rule = Rule {
         raise_minimum!(),
         "docksweep scan HOST:2376    # most openssl builds cannot speak SSL 3.0 any more"
     ),
+    cwe: Some(327),
     references: &["RFC 7568 (SSL 3.0 must not be used)", "CVE-2014-3566"],
     check: |subject| accepted(subject, TlsVersion::Ssl3),
 };
@@ -43,6 +44,7 @@ pub static TLS_VERSION_1_0: Rule = Rule {
         raise_minimum!(),
         "openssl s_client -tls1 -cipher ALL:@SECLEVEL=0 -connect HOST:2376 </dev/null"
     ),
+    cwe: Some(327),
     references: &["RFC 8996 (TLS 1.0 and 1.1 must not be used)", "CVE-2011-3389"],
     check: |subject| accepted(subject, TlsVersion::Tls10),
 };
@@ -58,6 +60,7 @@ pub static TLS_VERSION_1_1: Rule = Rule {
         raise_minimum!(),
         "openssl s_client -tls1_1 -cipher ALL:@SECLEVEL=0 -connect HOST:2376 </dev/null"
     ),
+    cwe: Some(327),
     references: &["RFC 8996 (TLS 1.0 and 1.1 must not be used)"],
     check: |subject| accepted(subject, TlsVersion::Tls11),
 };
@@ -77,6 +80,7 @@ pub static TLS_NO_VERSION_1_3: Rule = Rule {
     remediation: "Engines since 20.10 offer TLS 1.3 by themselves: update, or allow it in what \
                   ends TLS in front of the engine (nginx: ssl_protocols TLSv1.2 TLSv1.3;). Then:\n\
                   \n    openssl s_client -tls1_3 -connect HOST:2376 </dev/null",
+    cwe: None,
     references: &["RFC 8446, section 1.2 (differences from TLS 1.2)", "RFC 9325, section 3.1.1"],
     check: |subject| judge(subject, TlsVersion::Tls13, SupportStatus::Refused),
 };

@@ -85,7 +85,8 @@ pub fn service(service: &Service<'_>) -> String {
         own.push_str(&format!("ReadWritePaths={}\n", quoted_path(&path)));
     }
     if *priority == Priority::Low {
-        own.push_str("Nice=10\nCPUSchedulingPolicy=batch\nIOSchedulingClass=idle\n");
+        // The niceness is the scan's own doing: here, it would be lowered twice.
+        own.push_str("CPUSchedulingPolicy=batch\nIOSchedulingClass=idle\n");
     }
     format!(
         "[Unit]
@@ -96,7 +97,8 @@ After=network-online.target
 [Service]
 Type=oneshot
 ExecStart={command}
-# 11 is a scan that was stopped, as by systemctl stop: its report is there, and partial.
+# 11 is a scan that was stopped, as by systemctl stop: its report is there, and partial. With 10, a
+# finding from --fail-on up, the service counts as failed, so that OnFailure= can tell of it.
 SuccessExitStatus=11
 TimeoutStartSec=infinity
 TimeoutStopSec=2min

@@ -55,7 +55,8 @@ pub fn default_file(program: &Command) -> String {
     text
 }
 
-/// What every flag of every subcommand is, and who says so, where nothing is typed.
+/// What every flag of every subcommand is, and who says so, where nothing is typed. `shown` takes a
+/// flag's name and a value of it, which may be a secret.
 ///
 /// # Errors
 /// A variable of the environment that makes no sense.
@@ -63,6 +64,7 @@ pub fn effective(
     program: &Command,
     file: Option<&File>,
     variable: impl Fn(&str) -> Option<OsString> + Copy,
+    shown: impl Fn(&str, &str) -> String,
 ) -> Result<String, SettingError> {
     let mut text = String::new();
     for name in CONFIGURABLE {
@@ -72,7 +74,7 @@ pub fn effective(
         for flag in flags(command) {
             let setting = settings.iter().find(|setting| setting.flag == flag.name);
             let (value, origin) = match setting.filter(|setting| !setting.values.is_empty()) {
-                Some(setting) => (said(setting), origins(setting)),
+                Some(setting) => (said(setting, &shown), origins(setting)),
                 None => (default(flag), "default".to_owned()),
             };
             let _ = writeln!(text, "{} = {value}  # {origin}", flag.name);
@@ -89,9 +91,10 @@ fn origins(setting: &Setting) -> String {
 }
 
 /// What a setting says, as a value of the file.
-fn said(setting: &Setting) -> String {
+fn said(setting: &Setting, shown: impl Fn(&str, &str) -> String) -> String {
+    let values = setting.values.iter();
     let values: Vec<String> =
-        setting.values.iter().map(|(value, _)| value.to_string_lossy().into_owned()).collect();
+        values.map(|(value, _)| shown(&setting.flag, &value.to_string_lossy())).collect();
     match setting.kind {
         Kind::Switch => "true".to_owned(),
         Kind::Count => values.len().to_string(),

@@ -176,7 +176,8 @@ fn the_default_file_names_every_flag_and_changes_nothing() {
 fn what_is_in_effect_is_a_file_that_says_the_same() {
     let text = "[scan]\nrate = 500\nquiet = true\noutput = [\"a b.json\"]\nsni = \"\"\n";
     let variable = |name: &str| (name == "DOCKSWEEP_VANTAGE").then(|| "a \"lab\"".into());
-    let shown = effective(&program(), Some(&file(text)), variable).unwrap();
+    let shown =
+        effective(&program(), Some(&file(text)), variable, |_, value| value.to_owned()).unwrap();
     for line in [
         "rate = 500  # c.toml:2",
         "quiet = true  # c.toml:3",

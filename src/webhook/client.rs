@@ -10,6 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Timeout};
 
 use super::Address;
+use super::proxy::Route;
 use super::retry::{self, Outcome};
 use crate::sanitize;
 
@@ -44,9 +45,13 @@ impl Client {
             .max_redirects(0)
             .max_response_header_size(LARGEST_HEAD)
             .max_idle_connections(0)
+            // By scheme, which its own reading of the environment does not tell apart.
+            .proxy(None)
             .timeout_connect(Some(CONNECT))
             .user_agent(concat!("docksweep/", env!("CARGO_PKG_VERSION")));
-        if addresses.any(Address::is_encrypted) {
+        // A proxy may have to be spoken to by TLS.
+        let is_proxied = |address: &Address| !matches!(route(address), Ok(Route::Direct));
+        if addresses.any(|address| address.is_encrypted() || is_proxied(address)) {
             config = config.tls_config(
                 TlsConfig::builder()
                     .root_certs(roots())
@@ -70,11 +75,22 @@ impl Client {
     ) -> Result<(), Undelivered> {
         let end = Instant::now() + time;
         let mut tried = 0;
+        let route = route(address).map_err(|variable| Undelivered {
+            address: address.clone(),
+            why: format!("{variable} names no proxy of http:// or https://"),
+            tried,
+        })?;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let outcome = self.attempt(address, content_type, body, left.min(TRY));
+            let outcome = self.attempt(address, &route, content_type, body, left.min(TRY));
             tried += 1;
-            let undelivered = |why| Undelivered { address: address.clone(), why, tried };
+            let undelivered = |why| {
+                let why = match &route {
+                    Route::Direct => why,
+                    Route::Tunnel { variable, .. } => format!("{why}, by way of {variable}"),
+                };
+                Undelivered { address: address.clone(), why, tried }
+            };
             match outcome {
                 Outcome::Delivered => return Ok(()),
                 Outcome::Final(why) => return Err(undelivered(why)),
@@ -93,15 +109,21 @@ impl Client {
     fn attempt(
         &self,
         address: &Address,
+        route: &Route,
         content_type: &str,
         body: &[u8],
         time: Duration,
     ) -> Outcome {
+        let proxy = match route {
+            Route::Direct => None,
+            Route::Tunnel { proxy, .. } => Some(proxy.clone()),
+        };
         let sent = self
             .agent
             .post(address.uri())
             .config()
             .timeout_global(Some(time))
+            .proxy(proxy)
             .build()
             .content_type(content_type)
             .send(body);
@@ -115,6 +137,10 @@ impl Client {
             Err(error) => of_error(error, time),
         }
     }
+}
+
+fn route(address: &Address) -> Result<Route, &'static str> {
+    Route::to(address, |name| std::env::var(name).ok())
 }
 
 /// Never the error's own words where they could repeat the address.
@@ -138,9 +164,7 @@ fn of_error(error: ureq::Error, time: Duration) -> Outcome {
         ureq::Error::Rustls(error) => {
             Outcome::Final(sanitize::line(&error.to_string(), 200).into_owned())
         }
-        ureq::Error::ConnectProxyFailed(_) => {
-            passing("the proxy that the environment names gives no connection".to_owned())
-        }
+        ureq::Error::ConnectProxyFailed(_) => passing("CONNECT was refused".to_owned()),
         ureq::Error::LargeResponseHeader(..) => {
             Outcome::Final(format!("its answer's head is over {LARGEST_HEAD} bytes"))
         }

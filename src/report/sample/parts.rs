@@ -22,6 +22,7 @@ use crate::observation::{
 };
 use crate::report::v1;
 use crate::rules::Judgement;
+use crate::rules::RuleText;
 
 pub fn build(
     endpoint: Endpoint,
@@ -248,6 +249,7 @@ pub fn finding(
                       dockerd -H unix:///var/run/docker.sock"
             .into(),
         references: &["https://docs.docker.com/engine/security/protect-access/"],
+        cwe: RuleText::of(rule).and_then(|rule| rule.cwe),
     }
 }
 

@@ -1,5 +1,7 @@
 //! SARIF's objects, those that are used: names and order are the standard's.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -92,7 +94,7 @@ pub struct Configuration {
 
 #[derive(Debug, Serialize)]
 pub struct RuleProperties<'a> {
-    pub tags: Vec<&'a str>,
+    pub tags: Vec<Cow<'a, str>>,
     /// GitHub's own, which makes a result a security alert.
     #[serde(rename = "security-severity")]
     pub security_severity: &'static str,

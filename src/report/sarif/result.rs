@@ -1,6 +1,5 @@
 //! A finding as a SARIF result.
 
-use super::super::rule::RuleText;
 use super::super::text::{address_of, plural};
 use super::log::{
     ArtifactLocation, Fingerprints, Location, LogicalLocation, Message, PhysicalLocation, Region,
@@ -8,6 +7,7 @@ use super::log::{
 };
 use super::rules::Rules;
 use super::{Case, level};
+use crate::rules::RuleText;
 
 /// GitHub shows this many of a result, and refuses ten times as many.
 const LOCATIONS: usize = 100;

@@ -1,12 +1,13 @@
 //! The rules that results refer to, each described once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::super::markdown::escape::{block, link, prose};
-use super::super::rule::RuleText;
 use super::super::v1;
 use super::log::{Configuration, Help, Message, ReportingDescriptor, RuleProperties};
 use super::{Case, level, security_severity};
+use crate::rules::RuleText;
 
 /// Those that found something.
 pub struct Rules<'a> {
@@ -46,16 +47,18 @@ fn descriptor(finding: &v1::Finding) -> ReportingDescriptor<'_> {
         help_uri: finding.references.iter().next(),
         default_configuration: Configuration { level: level(finding.severity) },
         properties: RuleProperties {
-            tags: vec!["security", "docker", area(&finding.rule)],
+            tags: tags(finding),
             security_severity: security_severity(finding.severity),
             precision: "very-high",
         },
     }
 }
 
-/// What a rule is about: the first part of its name.
-fn area(rule: &str) -> &str {
-    rule.split('-').next().unwrap_or(rule)
+/// What a rule is about, by the first part of its name, and its weakness as GitHub reads it.
+fn tags(finding: &v1::Finding) -> Vec<Cow<'_, str>> {
+    let area = finding.rule.split('-').next().unwrap_or(&finding.rule);
+    let weakness = finding.cwe.map(|number| format!("external/cwe/cwe-{number:03}").into());
+    ["security", "docker", area].map(Cow::from).into_iter().chain(weakness).collect()
 }
 
 fn help(finding: &v1::Finding, rule: Option<RuleText>) -> Help {

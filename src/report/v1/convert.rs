@@ -316,6 +316,7 @@ impl From<&finding::Finding> for Finding {
             remediation: finding.remediation.clone(),
             references: References::OfRule(finding.references),
             suppressed: None,
+            cwe: finding.cwe,
         }
     }
 }

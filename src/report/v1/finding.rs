@@ -22,6 +22,9 @@ pub struct Finding {
     pub references: References,
     /// Null: not suppressed.
     pub suppressed: Option<Suppression>,
+    /// The weakness by its number in the CWE list, where one fits. Earlier versions wrote none.
+    #[serde(default)]
+    pub cwe: Option<u16>,
 }
 
 impl Finding {

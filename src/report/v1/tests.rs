@@ -115,7 +115,7 @@ fn keys_are_those_of_the_contract_in_its_order() {
     );
     assert_keys(
         endpoint.findings.first().unwrap(),
-        "id rule severity subject title evidence remediation references suppressed",
+        "id rule severity subject title evidence remediation references suppressed cwe",
     );
     let tls = endpoint.tls.as_ref().unwrap();
     assert_keys(

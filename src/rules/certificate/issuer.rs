@@ -25,6 +25,7 @@ pub static CERT_SELF_SIGNED: Rule = Rule {
          \n      -keyout ca-key.pem -out ca.pem",
         issue_server_certificate!()
     ),
+    cwe: None,
     references: &[
         "RFC 5280, section 3.2 (self-signed and self-issued)",
         "https://docs.docker.com/engine/security/protect-access/",
@@ -69,6 +70,7 @@ pub static CERT_PRIVATE_ROOT: Rule = Rule {
                   \n    docker --tlsverify --tlscacert ca.pem -H tcp://docker.example:2376 version\
                   \n    openssl x509 -in ca.pem -noout -fingerprint -sha256\n\
                   \nThe server need not send the root: clients have it or cannot use it.",
+    cwe: None,
     references: &[
         "RFC 8446, section 4.4.2 (the root may be left out)",
         "https://docs.docker.com/engine/security/protect-access/",

@@ -31,8 +31,8 @@ pub static KEY_KNOWN_COMPROMISED: Rule = Rule {
                 --key-blocklist. The list that comes with docksweep is short: not being on it \
                 says nothing.",
     remediation: NEW_KEY,
+    cwe: Some(321),
     references: &[
-        "CWE-321 (use of a hard-coded cryptographic key)",
         "CA/Browser Forum Baseline Requirements, section 6.1.1.3 (known compromised keys)",
         "https://badkeys.info/",
     ],
@@ -56,6 +56,7 @@ pub static KEY_ROCA: Rule = Rule {
     detection: "The modulus is a power of 65537 modulo the product of the first 39 primes, as \
                 every product of this library's primes is. Of other moduli one in about 2^154 is.",
     remediation: NEW_KEY,
+    cwe: Some(331),
     references: &[
         "CVE-2017-15361",
         "M. Nemec and others, The Return of Coppersmith's Attack, ACM CCS 2017",
@@ -81,6 +82,7 @@ pub static KEY_CLOSE_PRIMES: Rule = Rule {
           on, and with them the private key.",
     detection: "100 rounds of Fermat's factorisation find two factors of the modulus.",
     remediation: NEW_KEY,
+    cwe: Some(331),
     references: &[
         "CVE-2022-26320",
         "H. Böck, Fermat Factorization in the Wild, IACR ePrint 2023/026",
@@ -111,10 +113,8 @@ pub static KEY_SMALL_FACTOR: Rule = Rule {
           and often falls apart into factors that anyone can find.",
     detection: "A prime below 65,536 divides the modulus.",
     remediation: NEW_KEY,
-    references: &[
-        "CWE-326 (inadequate encryption strength)",
-        "CA/Browser Forum Baseline Requirements, section 6.1.6 (no factors below 752)",
-    ],
+    cwe: Some(326),
+    references: &["CA/Browser Forum Baseline Requirements, section 6.1.6 (no factors below 752)"],
     check: |subject| {
         each(subject, |_, facts| {
             examined(facts, |key| match small_factor(&key.modulus) {
@@ -137,6 +137,7 @@ pub static KEY_SMALL_EXPONENT: Rule = Rule {
           checks into forged signatures (CVE-2006-4339 and its many heirs).",
     detection: "The public exponent of a certificate's RSA key is 1 (critical) or 3 (low).",
     remediation: NEW_KEY,
+    cwe: None,
     references: &[
         "FIPS 186-5, appendix A.1.1 (exponents above 2^16)",
         "CVE-2006-4339",

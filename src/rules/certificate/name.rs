@@ -30,6 +30,7 @@ pub static CERT_NO_SAN: Rule = Rule {
           looked at the common name for years. So no client can verify this server by its name.",
     detection: "The leaf has no subjectAltName extension.",
     remediation: reissue!(),
+    cwe: None,
     references: &[IDENTITY, "RFC 5280, section 4.2.1.6 (subjectAltName)"],
     check: |subject| {
         each_leaf(subject, |facts| {
@@ -55,6 +56,7 @@ pub static CERT_NAME_MISMATCH: Rule = Rule {
                 DNS entry of the leaf's subjectAltName, wildcards as in RFC 9525. Where there is \
                 only an address and it is in no IP entry, that is an info: clients may have a name.",
     remediation: reissue!(),
+    cwe: None,
     references: &[IDENTITY, "RFC 5280, section 4.2.1.6 (subjectAltName)"],
     check: |subject| each_leaf(subject, |facts| mismatch(facts, &subject.observation.endpoint)),
 };

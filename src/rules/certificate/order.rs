@@ -35,6 +35,7 @@ pub static CERT_CHAIN_INCOMPLETE: Rule = Rule {
                 without a gap that ends at an issuer unknown here is not judged: it may be a \
                 root, which may be left out.",
     remediation: chain_file!(),
+    cwe: None,
     references: &[MESSAGE, MESSAGE_1_2],
     check: |subject| each_chain(subject, incomplete),
 };
@@ -48,6 +49,7 @@ pub static CERT_CHAIN_MISORDERED: Rule = Rule {
     detection: "A certificate's issuer is sent before it, or a CA is sent in the leaf's place and \
                 a certificate that it issued behind it.",
     remediation: chain_file!(),
+    cwe: None,
     references: &[MESSAGE, MESSAGE_1_2],
     check: |subject| each_chain(subject, misordered),
 };
@@ -61,6 +63,7 @@ pub static CERT_CHAIN_SUPERFLUOUS: Rule = Rule {
     detection: "No names lead from the leaf to the certificate, or it is sent twice. Roots and \
                 cross-signed certificates of a CA in the chain are not counted.",
     remediation: chain_file!(),
+    cwe: None,
     references: &[MESSAGE, MESSAGE_1_2],
     check: |subject| each_chain(subject, superfluous),
 };

@@ -19,6 +19,7 @@ pub static CERT_IS_CA: Rule = Rule {
          openssl req -x509 sets cA by itself, so issue with CA:FALSE:",
         issue_server_certificate!()
     ),
+    cwe: None,
     references: &["RFC 5280, section 4.2.1.9 (basicConstraints)"],
     check: |subject| {
         each_leaf(subject, |facts| {
@@ -47,6 +48,7 @@ pub static CERT_ALSO_CLIENT_AUTH: Rule = Rule {
          only; best of all from two CAs, with \"tlscacert\" naming the clients' one:",
         issue_server_certificate!()
     ),
+    cwe: None,
     references: &[
         "RFC 5280, section 4.2.1.12 (extKeyUsage)",
         "https://docs.docker.com/engine/security/protect-access/",

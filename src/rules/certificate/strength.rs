@@ -23,6 +23,7 @@ pub static CERT_KEY_WEAK: Rule = Rule {
          nothing. Where the key of the CA is the weak one, make the CA anew first.",
         issue_server_certificate!()
     ),
+    cwe: Some(326),
     references: &[NIST, "RFC 9325, section 4.5 (key lengths)"],
     check: |subject| each(subject, |_, facts| weak_key(facts)),
 };
@@ -70,6 +71,7 @@ pub static CERT_SIGNATURE_WEAK: Rule = Rule {
          an old hash, change default_md there first.",
         issue_server_certificate!()
     ),
+    cwe: Some(328),
     references: &[
         NIST,
         "RFC 6151 (MD5)",

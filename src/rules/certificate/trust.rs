@@ -28,6 +28,7 @@ pub static CERT_UNTRUSTED: Rule = Rule {
          anew:",
         issue_server_certificate!()
     ),
+    cwe: None,
     references: &[
         "RFC 5280, section 6 (path validation)",
         "https://docs.docker.com/engine/security/protect-access/",

@@ -30,6 +30,7 @@ pub static CERT_EXPIRED: Rule = Rule {
           turned off, and anyone on the path can pose as the server to them.",
     detection: "notAfter of the leaf, or of a certificate between it and the root, is past.",
     remediation: renew!(),
+    cwe: Some(324),
     references: &[VALIDITY],
     check: |subject| {
         each_but_roots(subject, |facts| {
@@ -56,6 +57,7 @@ pub static CERT_NOT_YET_VALID: Rule = Rule {
           of the machine that scans may be, too.",
     detection: "notBefore of the leaf, or of a certificate between it and the root, is to come.",
     remediation: concat!("Set the clocks (timedatectl status) first. ", renew!()),
+    cwe: None,
     references: &[VALIDITY],
     check: |subject| {
         each_but_roots(subject, |facts| {
@@ -82,6 +84,7 @@ pub static CERT_EXPIRING: Rule = Rule {
     detection: "notAfter of the leaf, or of a certificate between it and the root, is at most 30 \
                 days away.",
     remediation: renew!(),
+    cwe: None,
     references: &[VALIDITY],
     check: |subject| each_but_roots(subject, |facts| expiring(facts, subject.now)),
 };
@@ -111,6 +114,7 @@ pub static CERT_LONG_LIVED: Rule = Rule {
           live longer, from private CAs too.",
     detection: "More than 825 days lie between notBefore and notAfter of the leaf.",
     remediation: concat!("Issue it for about a year. ", renew!()),
+    cwe: None,
     references: &[VALIDITY, "https://support.apple.com/HT210176"],
     check: |subject| each_leaf(subject, long_lived),
 };

@@ -23,10 +23,8 @@ pub static KEY_REUSED: FleetRule = FleetRule {
                   \n      -subj \"/CN=$(hostname -f)\" -keyout server-key.pem -out server.csr\
                   \n\nLook for the key in images, templates and configuration management, from \
                   where it was copied.",
-    references: &[
-        "NIST SP 800-57 part 1 revision 5, section 5.2 (key usage)",
-        "CWE-321 (use of a hard-coded cryptographic key)",
-    ],
+    cwe: Some(321),
+    references: &["NIST SP 800-57 part 1 revision 5, section 5.2 (key usage)"],
     check,
 };
 

@@ -30,10 +30,10 @@ pub static KEY_SHARED_PRIME: FleetRule = FleetRule {
                   \n      -subj \"/CN=$(hostname -f)\" -keyout server-key.pem -out server.csr\
                   \n\nFind out what made the keys, a device's firmware or an image's first boot: \
                   it will make more of them.",
+    cwe: Some(331),
     references: &[
         "N. Heninger and others, Mining Your Ps and Qs, USENIX Security 2012",
         "https://factorable.net/",
-        "CWE-338 (use of a cryptographically weak pseudo-random number generator)",
     ],
     check,
 };
