@@ -13,7 +13,7 @@ mod tests;
 
 pub use keys::Recalled;
 pub use read::{Known, Period, RunRow, State};
-pub use record::{Around, Recorded, Recording};
+pub use record::{Begun, Recording};
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::assess::assess;
@@ -11,7 +12,7 @@ use crate::command::{Failure, warn};
 use crate::config;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
-use crate::history::{Around, History, HistoryError, Missing, Recorded, Recording};
+use crate::history::{Begun, History, HistoryError, Missing, Recording};
 use crate::report::json;
 use crate::report::stored::{self, StoredError};
 use crate::report::v1;
@@ -74,30 +75,35 @@ fn import(args: &HistoryImportArgs) -> Result<ExitCode, Failure> {
         let scan = head.scan.ok_or_else(|| missing("scan"))?;
         let tool = head.tool.ok_or_else(|| missing("tool"))?;
         let fleet_findings = head.fleet_findings.ok_or_else(|| missing("fleet_findings"))?;
-        let around = Around { scan: &scan, tool: &tool, fleet_findings: &fleet_findings };
-        let recorded = history.record(around, |recording| endpoints(path, recording))?;
-        let mut out = anstream::stdout().lock();
-        // What is in the history does not depend on who reads this.
-        let _ = match recorded {
-            Recorded::As(run) => writeln!(out, "{}: kept as run {run}", shown(path)),
-            Recorded::Before(run) => {
-                warn(&format!("{}: run {run} is this scan, and stays as it is", shown(path)));
-                Ok(())
+        match history.begin(&scan, &tool)? {
+            Begun::New(mut recording) => {
+                endpoints(path, &mut recording)?;
+                let run = recording.finish(&scan, &fleet_findings)?;
+                // What is in the history does not depend on who reads this.
+                let _ = writeln!(anstream::stdout(), "{}: kept as run {run}", shown(path));
             }
-        };
+            Begun::Before(run) => warn(&kept_before(&shown(path), run)),
+        }
     }
     Ok(ExitCode::Done)
 }
 
+/// What becomes of a run that is there.
+pub(super) fn kept_before(name: &str, run: i64) -> String {
+    format!("{name}: run {run} is this scan, and stays as it is")
+}
+
 fn endpoints(path: &Path, recording: &mut Recording<'_>) -> Result<(), Failure> {
-    let mut first: Result<(), HistoryError> = Ok(());
+    let mut outcome: Result<(), HistoryError> = Ok(());
     stored::endpoints(open(path)?, |endpoint: v1::Endpoint| {
-        if first.is_ok() {
-            // Which keys were shown follows from what was seen, as it does in a scan.
-            let keys = EndpointKeys::of(&endpoint.observation, &assess(&endpoint.observation));
-            first = recording.add(&endpoint, &keys);
+        // Which keys were shown follows from what was seen, as it does in a scan.
+        let keys = EndpointKeys::of(&endpoint.observation, &assess(&endpoint.observation));
+        outcome = recording.add(&endpoint, &keys);
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     })
     .map_err(|error| unreadable(path, &error))?;
-    Ok(first?)
+    Ok(outcome?)
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -63,7 +64,10 @@ fn in_order(
                 .spawn_scoped(scope, move || {
                     // When the merge has failed elsewhere, nobody takes what is read.
                     let read = stored::observations(reader, |observation| {
-                        let _ = send.send(Ok(observation));
+                        match send.send(Ok(observation)) {
+                            Ok(()) => ControlFlow::Continue(()),
+                            Err(_) => ControlFlow::Break(()),
+                        }
                     });
                     if let Err(error) = read {
                         let _ = send.send(Err(error));

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::cli::ReportArgs;
@@ -9,7 +10,6 @@ use crate::command::Failure;
 use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
 use crate::exit_code::ExitCode;
-use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
 use crate::sanitize;
 
@@ -21,8 +21,11 @@ pub(super) fn run(args: ReportArgs, invocation: &Invocation) -> Result<ExitCode,
     };
     judging.note(&mut scan, "judged again");
     let mut judged = judging.begin(&scan)?;
-    stored::observations(open(&args.file)?, |observation: Observation| judged.add(observation))
-        .map_err(|error| unreadable(&args.file, &error))?;
+    stored::observations(open(&args.file)?, |observation| {
+        judged.add(observation);
+        ControlFlow::Continue(())
+    })
+    .map_err(|error| unreadable(&args.file, &error))?;
     judged.finish(scan)
 }
 

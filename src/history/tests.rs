@@ -44,22 +44,22 @@ fn night(number: i64) -> Report {
     report
 }
 
-fn record(history: &mut History, report: &Report) -> Result<Recorded, HistoryError> {
+/// `Err` within: it was kept before.
+fn record(history: &mut History, report: &Report) -> Result<Result<i64, i64>, HistoryError> {
     let Report { scan, tool, fleet_findings, .. } = report;
-    history.record(Around { scan, tool, fleet_findings }, |recording| {
-        for endpoint in &report.endpoints {
-            let observation = &endpoint.observation;
-            recording.add(endpoint, &EndpointKeys::of(observation, &assess(observation)))?;
-        }
-        Ok(())
-    })
+    let mut recording = match history.begin(scan, tool)? {
+        Begun::New(recording) => recording,
+        Begun::Before(run) => return Ok(Err(run)),
+    };
+    for endpoint in &report.endpoints {
+        let observation = &endpoint.observation;
+        recording.add(endpoint, &EndpointKeys::of(observation, &assess(observation)))?;
+    }
+    recording.finish(scan, fleet_findings).map(Ok)
 }
 
 fn kept(history: &mut History, report: &Report) -> i64 {
-    match record(history, report).unwrap() {
-        Recorded::As(run) => run,
-        Recorded::Before(run) => panic!("kept before, as {run}"),
-    }
+    record(history, report).unwrap().unwrap()
 }
 
 fn endpoints(history: &History, run: i64) -> Vec<Seen> {
@@ -135,7 +135,7 @@ fn a_run_is_there_once_and_one_that_was_cut_short_gives_way() {
     let run = kept(&mut history, &night(0));
     assert_eq!(history.runs().unwrap().len(), 1);
     assert_eq!(endpoints(&history, run).len(), night(0).endpoints.len());
-    assert_eq!(record(&mut history, &night(0)).unwrap(), Recorded::Before(run));
+    assert_eq!(record(&mut history, &night(0)).unwrap(), Err(run));
     assert_eq!(history.run("night-0").unwrap(), run);
     assert_eq!(history.run(&run.to_string()).unwrap(), run);
     let error = history.run("night-9").unwrap_err().to_string();
@@ -211,6 +211,61 @@ fn who_is_away_is_not_forgotten_until_the_port_is_closed() {
         panic!("{states:?}")
     };
     assert_eq!((*silent, *closed), (AbsentState::Silent, AbsentState::Closed));
+}
+
+/// A report that knew of no history does not say what became of the others: they are carried along
+/// as those are that did not answer.
+#[test]
+fn who_is_not_mentioned_is_not_forgotten() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    let without = |number| {
+        let mut report = night(number);
+        report.endpoints.remove(0);
+        report
+    };
+    let all = night(0).endpoints.len();
+    kept(&mut history, &night(0));
+    let second = kept(&mut history, &without(1));
+    let third = kept(&mut history, &without(2));
+    for run in [second, third] {
+        let known = endpoints(&history, run);
+        assert_eq!(known.len(), all);
+        assert_eq!(known[0].last_seen, Some(night(0).scan.started_at));
+        assert!(known[1..].iter().all(|seen| seen.last_seen.is_none()));
+    }
+    assert_eq!(history.recall(&night(3).scan, |_| true).unwrap().expected.len(), all);
+    let known = history.address(night(0).endpoints[0].address).unwrap();
+    let states: Vec<_> = known[0].periods.iter().map(|it| (it.runs, &it.state)).collect();
+    assert!(matches!(states.as_slice(), [(1, State::Seen(_)), (2, State::Unsaid)]), "{states:?}");
+    // A run that was cut short says nothing of anybody.
+    let mut cut = without(3);
+    cut.scan.complete = false;
+    let cut = kept(&mut history, &cut);
+    assert_eq!(endpoints(&history, cut).len(), all - 1);
+    // After a month nobody waits for it.
+    let late = kept(&mut history, &without(40));
+    assert_eq!(endpoints(&history, late).len(), all - 1);
+}
+
+/// Of an earlier run that is brought in late: what was known then, not what is known today.
+#[test]
+fn a_run_that_comes_late_takes_its_place() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    kept(&mut history, &night(0));
+    let mut changed = night(4);
+    changed.endpoints[0].api.reason = "of later".to_owned();
+    kept(&mut history, &changed);
+    let last = kept(&mut history, &night(5));
+    let mut late = night(2);
+    let id = late.endpoints.remove(0).id;
+    late.scan.absent = vec![Absent { id, state: AbsentState::Silent, reason: String::new() }];
+    let late = kept(&mut history, &late);
+    let carried = endpoints(&history, late).remove(0);
+    assert_eq!(carried.facts.access_reason, night(0).endpoints[0].api.reason);
+    assert_eq!(carried.last_seen, Some(night(0).scan.started_at));
+    assert_eq!(history.last_two().unwrap().unwrap().1, last);
 }
 
 /// Opening `bytes` fails with `expected` in its words and leaves every byte as it is.
@@ -291,13 +346,12 @@ fn half_a_run_is_no_run() {
     let bed = Bed::new();
     let mut history = bed.open();
     let report = night(0);
-    let Report { scan, tool, fleet_findings, .. } = &report;
-    let broken = history.record(Around { scan, tool, fleet_findings }, |recording| {
-        let observation = &report.endpoints[0].observation;
-        let keys = EndpointKeys::of(observation, &assess(observation));
-        recording.add(&report.endpoints[0], &keys)?;
-        Err(HistoryError::NoRun { path: PathBuf::new(), run: "it".to_owned() })
-    });
-    assert!(broken.is_err());
+    let Begun::New(mut recording) = history.begin(&report.scan, &report.tool).unwrap() else {
+        panic!("it was kept before")
+    };
+    let observation = &report.endpoints[0].observation;
+    let keys = EndpointKeys::of(observation, &assess(observation));
+    recording.add(&report.endpoints[0], &keys).unwrap();
+    drop(recording);
     assert_eq!(["run", "endpoint", "observation", "seen"].map(|it| count(&history, it)), [0; 4]);
 }
