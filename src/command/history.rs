@@ -3,10 +3,14 @@
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::assess::assess;
-use crate::cli::{HistoryAction, HistoryArgs, HistoryImportArgs, SuppressArgs, TextOrJson};
+use crate::cli::{
+    HistoryAction, HistoryArgs, HistoryImportArgs, HistoryPruneArgs, SuppressArgs, TextOrJson,
+};
 use crate::command::report::{open, shown, unreadable};
 use crate::command::{Failure, warn};
 use crate::config;
@@ -22,10 +26,15 @@ mod address;
 mod runs;
 
 pub(super) fn run(args: HistoryArgs) -> Result<ExitCode, Failure> {
-    if let Some(HistoryAction::Import(import)) = &args.action {
-        return self::import(import);
+    match &args.action {
+        Some(_) if args.address.is_some() => {
+            return Err(Failure::usage("an address is looked at, or a subcommand run: give one"));
+        }
+        Some(HistoryAction::Import(args)) => return import(args),
+        Some(HistoryAction::Prune(args)) => return prune(args),
+        None => {}
     }
-    let path = args.history.ok_or_else(|| Failure::usage("which history: give --history FILE"))?;
+    let path = database(args.history.as_ref())?.to_owned();
     let history = History::open(&path, Missing::Refuse)?;
     let options = config::text_options(args.color, Severity::Info, &SuppressArgs::default());
     let mut out = Vec::new();
@@ -53,6 +62,10 @@ pub(super) fn run(args: HistoryArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
+fn database(path: Option<&PathBuf>) -> Result<&Path, Failure> {
+    path.map(PathBuf::as_path).ok_or_else(|| Failure::usage("which history: give --history FILE"))
+}
+
 fn known(
     history: &History,
     address: IpAddr,
@@ -68,7 +81,7 @@ fn known(
 
 /// Reports go in one by one: what failed later takes nothing back.
 fn import(args: &HistoryImportArgs) -> Result<ExitCode, Failure> {
-    let mut history = History::open(&args.history, Missing::Create)?;
+    let mut history = History::open(database(args.history.as_ref())?, Missing::Create)?;
     for path in &args.files {
         let head = stored::head(open(path)?).map_err(|error| unreadable(path, &error))?;
         let missing = |what| unreadable(path, &StoredError::Missing(what));
@@ -84,6 +97,24 @@ fn import(args: &HistoryImportArgs) -> Result<ExitCode, Failure> {
             }
             Begun::Before(run) => warn(&kept_before(&shown(path), run)),
         }
+    }
+    Ok(ExitCode::Done)
+}
+
+fn prune(args: &HistoryPruneArgs) -> Result<ExitCode, Failure> {
+    let database = database(args.history.as_ref())?;
+    let mut history = History::open(database, Missing::Refuse)?;
+    let days = SignedDuration::from_hours(24 * i64::from(args.days));
+    let runs = history.prune(Timestamp::now() - days)?;
+    let path = shown(database);
+    let what = if runs == 1 {
+        "1 run is forgotten".to_owned()
+    } else {
+        format!("{runs} runs are forgotten")
+    };
+    let _ = writeln!(anstream::stdout(), "{path}: {what}");
+    if runs > 0 {
+        history.compact()?;
     }
     Ok(ExitCode::Done)
 }

@@ -1,5 +1,7 @@
 //! What `scan` does for `--history`: compares the run with the one before, and keeps it.
 
+mod stored;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -13,10 +15,13 @@ use crate::command::report::shown;
 use crate::command::{Failure, chain};
 use crate::diff::{self, Comparison, Difference, Seen, Side};
 use crate::history::{Begun, History, HistoryError, Missing, Recalled};
+use crate::report::stored::head;
 use crate::report::v1::{self, Report};
-use crate::report::{Destination, Format, Kept, keep, stored};
+use crate::report::{Destination, Format, Kept, keep};
 use crate::rules::fleet::EndpointKeys;
 use crate::target::TargetSet;
+
+pub(super) use stored::Beside;
 
 /// An open history, or none.
 #[derive(Debug)]
@@ -112,7 +117,7 @@ fn not_kept(
 
 /// The file may be one of before, if writing it failed.
 fn holds(path: &Path, report: &Report) -> bool {
-    let scan = File::open(path).ok().and_then(|file| stored::head(BufReader::new(file)).ok()?.scan);
+    let scan = File::open(path).ok().and_then(|file| head(BufReader::new(file)).ok()?.scan);
     scan.is_some_and(|scan| scan.id == report.scan.id)
 }
 

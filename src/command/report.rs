@@ -9,7 +9,9 @@ use crate::cli::ReportArgs;
 use crate::command::Failure;
 use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
+use crate::command::remember::Beside;
 use crate::exit_code::ExitCode;
+use crate::history::{History, Missing};
 use crate::report::stored::{self, StoredError};
 use crate::sanitize;
 
@@ -20,7 +22,14 @@ pub(super) fn run(args: ReportArgs, invocation: &Invocation) -> Result<ExitCode,
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
     judging.note(&mut scan, "judged again");
-    let mut judged = judging.begin(&scan)?;
+    let beside = match &args.history {
+        Some(path) => {
+            let history = History::open(path, Missing::Refuse)?;
+            Some(Beside::looking(path, &history, &scan, &judging.tool())?)
+        }
+        None => None,
+    };
+    let mut judged = judging.begin(&scan, beside)?;
     stored::observations(open(&args.file)?, |observation| {
         judged.add(observation);
         ControlFlow::Continue(())

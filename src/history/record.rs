@@ -68,7 +68,10 @@ pub(super) fn vantage(scan: &v1::Scan) -> String {
 /// The words by which a scan was asked for: a name may lead elsewhere tomorrow, and a list in a file
 /// grow, which makes another digest of the same scan.
 pub(super) fn scope(scan: &v1::Scan) -> String {
-    spelled(&(&scan.targets, &scan.excluded, &scan.ports, &scan.shard))
+    let (mut targets, mut excluded) = (scan.targets.clone(), scan.excluded.clone());
+    targets.sort();
+    excluded.sort();
+    spelled(&(targets, excluded, &scan.ports, &scan.shard))
 }
 
 /// A value in JSON. The types here are all strings, numbers and lists of them.
@@ -394,7 +397,8 @@ impl Recording<'_> {
     }
 
     /// Endpoints that are not in this run, with what was last known of them before it, so that they
-    /// are not forgotten while they are away.
+    /// are not forgotten while they are away. `CROSS JOIN` keeps SQLite from going through the whole
+    /// run for each.
     fn absent(&self, scan: &v1::Scan) -> rusqlite::Result<()> {
         for absent in &scan.absent {
             self.transaction
@@ -406,7 +410,11 @@ impl Recording<'_> {
                              JOIN run ON run.id = seen.run
                              WHERE observation.endpoint = endpoint.id AND run.started_at < ?5
                              ORDER BY run.started_at DESC, run.id DESC LIMIT 1)
-                     FROM endpoint WHERE vantage = ?2 AND name = ?3",
+                     FROM endpoint WHERE vantage = ?2 AND name = ?3
+                         AND NOT EXISTS (SELECT 1 FROM observation AS it
+                                         CROSS JOIN seen
+                                             ON seen.observation = it.id AND seen.run = ?1
+                                         WHERE it.endpoint = endpoint.id)",
                 )?
                 .execute(params![
                     self.run,
@@ -432,9 +440,10 @@ impl Recording<'_> {
                  WHERE observation.last_seen >= ?4
                      AND NOT EXISTS (SELECT 1 FROM seen
                                      WHERE run = ?1 AND observation = met.observation)
-                     AND NOT EXISTS (SELECT 1 FROM observation AS other
-                                     JOIN seen ON seen.observation = other.id AND seen.run = ?1
-                                     WHERE other.endpoint = observation.endpoint)",
+                     AND NOT EXISTS (SELECT 1 FROM observation AS it
+                                     CROSS JOIN seen
+                                         ON seen.observation = it.id AND seen.run = ?1
+                                     WHERE it.endpoint = observation.endpoint)",
                 params![self.run, previous, UNSAID, self.at - KEPT_IN_MIND],
             )?;
         }

@@ -268,6 +268,80 @@ fn a_run_that_comes_late_takes_its_place() {
     assert_eq!(history.last_two().unwrap().unwrap().1, last);
 }
 
+/// What the merge of two reports or a faulty one may hold: the same endpoint both ways.
+#[test]
+fn who_is_listed_is_not_absent() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    kept(&mut history, &night(0));
+    let mut both = night(1);
+    let id = both.endpoints[0].id.clone();
+    both.scan.absent = vec![Absent { id, state: AbsentState::Silent, reason: String::new() }];
+    let run = kept(&mut history, &both);
+    assert_eq!(endpoints(&history, run).len(), both.endpoints.len());
+    assert_eq!(count(&history, "absent"), 0);
+}
+
+#[test]
+fn old_runs_go_with_all_that_only_they_saw() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    let mut first = night(0);
+    first.endpoints[0].api.reason = "seen once".to_owned();
+    kept(&mut history, &first);
+    let mut cut = night(1);
+    cut.scan.complete = false;
+    kept(&mut history, &cut);
+    // Away since the second night, known from the first.
+    let mut away = night(2);
+    away.endpoints.truncate(1);
+    let second = kept(&mut history, &away);
+    let mut other = night(2);
+    (other.scan.id, other.scan.targets) = ("other".to_owned(), vec!["10.9.0.0/16".to_owned()]);
+    (other.scan.targets_digest, other.endpoints) = (None, Vec::new());
+    kept(&mut history, &other);
+    let known = endpoints(&history, second);
+    assert_eq!(history.prune(night(2).scan.started_at).unwrap(), 2);
+    assert_eq!(endpoints(&history, second), known, "also who is away");
+    assert_eq!(count(&history, "observation"), i64::try_from(known.len()).unwrap());
+    // The last complete run of each target list stays, however old.
+    let late = night(99).scan.started_at;
+    assert_eq!(history.prune(late).unwrap(), 0);
+    let mut moved = night(50);
+    moved.endpoints.truncate(1);
+    let last = kept(&mut history, &moved);
+    assert_eq!(history.prune(late).unwrap(), 1);
+    history.compact().unwrap();
+    let numbers: Vec<i64> = history.runs().unwrap().iter().map(|run| run.number).collect();
+    assert_eq!(numbers, [4, last]);
+    assert_eq!(["endpoint", "observation", "seen"].map(|it| count(&history, it)), [1; 3]);
+    let findings = i64::try_from(moved.endpoints[0].findings.len()).unwrap();
+    assert_eq!((count(&history, "finding"), count(&history, "absent")), (findings, 0));
+    assert_eq!(count(&history, "pragma_foreign_key_check"), 0);
+}
+
+/// A file that the first version wrote, with a run in it.
+#[test]
+fn an_older_history_is_brought_up_to_date() {
+    let bed = Bed::new();
+    kept(&mut bed.open(), &night(0));
+    let older = Connection::open(bed.path()).unwrap();
+    older.execute_batch("DROP INDEX absent_by_observation; PRAGMA user_version = 1").unwrap();
+    let tables = "SELECT count(*), sum(length(sql)) FROM sqlite_schema WHERE sql NOT NULL";
+    let shape = |connection: &Connection| -> (i64, i64) {
+        connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let first = Connection::open_in_memory().unwrap();
+    first.execute_batch(include_str!("schema-1.sql")).unwrap();
+    assert_eq!(shape(&older), shape(&first));
+    drop(older);
+    let mut history = bed.open();
+    assert_eq!(shape(&history.connection), shape(&Bed::new().open().connection));
+    assert_eq!(history.runs().unwrap().len(), 1);
+    kept(&mut history, &night(1));
+    assert!(history.last_two().unwrap().is_some());
+}
+
 /// Opening `bytes` fails with `expected` in its words and leaves every byte as it is.
 #[track_caller]
 fn assert_refused(bytes: &[u8], expected: &str) {
@@ -315,7 +389,7 @@ fn a_newer_history_is_refused_with_its_version() {
     drop(newer);
     assert_refused(
         &std::fs::read(bed.path()).unwrap(),
-        "a history of version 7, and this program knows versions up to 1",
+        "a history of version 7, and this program knows versions up to 2",
     );
 }
 
@@ -337,8 +411,20 @@ fn where_nothing_is_to_be_made_nothing_is_made() {
     let bed = Bed::new();
     assert!(History::open(&bed.path(), Missing::Refuse).is_err());
     assert!(!bed.path().exists());
-    let error = History::open(bed.folder.path(), Missing::Create).unwrap_err();
-    assert!(error.to_string().contains("it is no file"), "{error}");
+    // A pipe would keep us waiting for who writes to it.
+    let pipe = bed.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [bed.folder.path(), &pipe, "/dev/null".as_ref()] {
+        let error = History::open(path, Missing::Create).unwrap_err();
+        assert!(error.to_string().contains("it is no file"), "{error}");
+    }
+    // A symbolic link is followed, and must lead somewhere.
+    let link = bed.folder.path().join("link");
+    std::os::unix::fs::symlink(bed.path(), &link).unwrap();
+    let error = History::open(&link, Missing::Create).unwrap_err();
+    assert!(matches!(error, HistoryError::Io { .. }), "{error:?}");
+    kept(&mut bed.open(), &night(0));
+    assert_eq!(History::open(&link, Missing::Refuse).unwrap().runs().unwrap().len(), 1);
 }
 
 #[test]
