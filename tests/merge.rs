@@ -252,7 +252,8 @@ async fn a_joined_run_that_cannot_be_kept_is_still_reported() {
     let output = keep(&later);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("its endpoints are not by address and port"), "{text}");
+    let line = "error: the run is not in the history: ";
+    assert!(text.starts_with(line) && text.contains("nights.db: its endpoints are not"), "{text}");
     let written = report(&all);
     assert_eq!((ids(&written).len(), &written["changes"]), (2, &Value::Null));
     let runs = docksweep(&["history", "--format", "json", "--history", &database]);

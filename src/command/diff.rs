@@ -124,24 +124,24 @@ impl Source {
     }
 
     fn read(&self, send: &SyncSender<Result<Seen, Failure>>) -> Result<(), Failure> {
+        let (Self::File(path) | Self::Run { history: path, .. }) = self;
+        let mut last = None;
+        let mut next = |seen: Seen| {
+            let place = Some((seen.address, seen.port));
+            let next = match place > last {
+                true => Ok(seen),
+                false => Err(Failure::failed(format!("{}: {NotInOrder}", shown(path)))),
+            };
+            last = place;
+            sent(send, next)
+        };
         match self {
-            Self::File(path) => {
-                let mut last = None;
-                stored::endpoints(open(path)?, |endpoint: StoredEndpoint| {
-                    let seen = Seen::from(endpoint);
-                    let place = Some((seen.address, seen.port));
-                    let next = match place > last {
-                        true => Ok(seen),
-                        false => Err(Failure::failed(format!("{}: {NotInOrder}", shown(path)))),
-                    };
-                    last = place;
-                    sent(send, next)
-                })
-                .map_err(|error| unreadable(path, &error))
+            Self::File(_) => {
+                stored::endpoints(open(path)?, |endpoint: StoredEndpoint| next(endpoint.into()))
+                    .map_err(|error| unreadable(path, &error))
             }
-            Self::Run { history, run } => {
-                let history = History::open(history, Missing::Refuse)?;
-                Ok(history.endpoints(*run, |seen| sent(send, Ok(seen)))?)
+            Self::Run { run, .. } => {
+                Ok(History::open(path, Missing::Refuse)?.endpoints(*run, next)?)
             }
         }
     }

@@ -1,15 +1,15 @@
 //! The same for runs that are judged anew, whose endpoints come one at a time: `merge` keeps the joined
 //! run, `report` only looks at earlier ones.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::chain;
 use crate::command::diff::{Endpoints, Source};
 use crate::command::history::kept_before;
 use crate::command::{Failure, warn};
 use crate::diff::{Comparison, Pairs, Seen, Side};
-use crate::history::{Begun, History, HistoryError, Recording};
+use crate::history::{Begun, History, Recording};
 use crate::report::v1::{self, AbsentState};
 use crate::rules::fleet::{EndpointKeys, Past};
 use crate::target::{Ports, TargetList, TargetSet};
@@ -73,23 +73,23 @@ impl<'h> Beside<'h> {
         if let Some(recording) = &mut self.recording
             && let Err(error) = recording.add(endpoint, keys)
         {
-            self.give_up(not_kept(&error));
+            self.give_up(error.into());
         }
     }
 
-    /// Half a run is none.
+    /// Half a run is none, and who cannot be read is not written to.
     fn give_up(&mut self, failure: Failure) {
-        self.trouble.get_or_insert(failure);
-        (self.comparing, self.recording) = (None, None);
+        let kept = self.recording.take();
+        self.comparing = None;
+        self.trouble.get_or_insert(if kept.is_some() { not_kept(failure) } else { failure });
     }
 
     /// Keys of earlier runs, without those whose port the run found closed.
     pub(in crate::command) fn past(&mut self, scan: &v1::Scan) -> Past {
         let mut past = std::mem::take(&mut self.past);
-        let is_closed = |id: &String| {
-            scan.absent.iter().any(|it| it.id == *id && it.state == AbsentState::Closed)
-        };
-        past.holders.retain(|holder| !is_closed(&holder.endpoint));
+        let closed = scan.absent.iter().filter(|it| it.state == AbsentState::Closed);
+        let closed: HashSet<&str> = closed.map(|it| it.id.as_str()).collect();
+        past.holders.retain(|holder| !closed.contains(holder.endpoint.as_str()));
         past
     }
 
@@ -116,7 +116,8 @@ impl<'h> Beside<'h> {
         match (self.trouble, self.recording) {
             (Some(failure), _) => Err(failure),
             (None, Some(recording)) => {
-                recording.finish(scan, fleet_findings).map(drop).map_err(|error| not_kept(&error))
+                let kept = recording.finish(scan, fleet_findings);
+                kept.map(drop).map_err(|error| not_kept(error.into()))
             }
             (None, None) => Ok(()),
         }
@@ -124,8 +125,8 @@ impl<'h> Beside<'h> {
 }
 
 /// The stored reports are still there: nothing is lost.
-fn not_kept(error: &HistoryError) -> Failure {
-    Failure::failed(format!("the run is not in the history: {}", chain(error)))
+fn not_kept(failure: Failure) -> Failure {
+    Failure::failed(format!("the run is not in the history: {}", failure.message))
         .hint("the same command keeps it when that works again")
 }
 
