@@ -16,7 +16,10 @@ pub struct RecordArgs {
     pub history: Option<PathBuf>,
 }
 
+// The database is asked for in words of our own, since a setting may name it, too.
 #[derive(Debug, Args)]
+#[command(override_usage = "docksweep history [OPTIONS] --history <FILE> [ADDRESS]
+       docksweep history <COMMAND>")]
 pub struct HistoryArgs {
     #[command(subcommand)]
     pub action: Option<HistoryAction>,
@@ -55,6 +58,7 @@ Examples:
   docksweep history import 2026-*.json --history nights.db      or many, the oldest first";
 
 #[derive(Debug, Args)]
+#[command(override_usage = "docksweep history import [OPTIONS] --history <FILE> <FILE.json>...")]
 pub struct HistoryImportArgs {
     /// Reports that `scan -o FILE.json` wrote, the earliest first
     #[arg(value_name = "FILE.json", required = true)]
@@ -72,6 +76,7 @@ Examples:
 Of each target list the last complete run stays, however old: the next one is compared with it.";
 
 #[derive(Debug, Args)]
+#[command(override_usage = "docksweep history prune [OPTIONS] --history <FILE> --days <DAYS>")]
 pub struct HistoryPruneArgs {
     /// Forget runs that started more than DAYS days ago
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,7 +1,5 @@
 //! What `scan` does for `--history`: compares the run with the one before, and keeps it.
 
-mod stored;
-
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -20,6 +18,8 @@ use crate::report::v1::{self, Report};
 use crate::report::{Destination, Format, Kept, keep};
 use crate::rules::fleet::EndpointKeys;
 use crate::target::TargetSet;
+
+mod stored;
 
 pub(super) use stored::Beside;
 
