@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use docksweep::assess::assess;
-use docksweep::history::{Around, History, HistoryError, Missing};
+use docksweep::history::{Begun, History, Missing};
 use docksweep::report::{stored, v1};
 use docksweep::rules::fleet::EndpointKeys;
 
@@ -20,29 +21,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let head = stored::head(open()?)?;
     let (scan, tool) = (head.scan.ok_or("no scan")?, head.tool.ok_or("no tool")?);
     let fleet_findings = head.fleet_findings.unwrap_or_default();
-    let around = Around { scan: &scan, tool: &tool, fleet_findings: &fleet_findings };
     let reader = open()?;
     let mut history = History::open(Path::new(&database), Missing::Create)?;
-    let (mut endpoints, mut reading) = (0_u64, Duration::ZERO);
+    let (mut endpoints, mut adding, mut outcome) = (0_u64, Duration::ZERO, Ok(()));
     let begin = Instant::now();
-    history.record(around, |recording| {
-        let (begin, mut adding, mut outcome) = (Instant::now(), Duration::ZERO, Ok(()));
-        let read = stored::endpoints(reader, |endpoint: v1::Endpoint| {
-            let keys = EndpointKeys::of(&endpoint.observation, &assess(&endpoint.observation));
-            let begin = Instant::now();
-            if outcome.is_ok() {
-                outcome = recording.add(&endpoint, &keys);
-            }
-            adding += begin.elapsed();
-            endpoints += 1;
-        });
-        reading = begin.elapsed() - adding;
-        read.map_err(|error| HistoryError::Io {
-            path: report.clone().into(),
-            source: std::io::Error::other(error.to_string()),
-        })?;
-        outcome
+    let Begun::New(mut recording) = history.begin(&scan, &tool)? else {
+        return Err("the run is there".into());
+    };
+    let reading = Instant::now();
+    stored::endpoints(reader, |endpoint: v1::Endpoint| {
+        let keys = EndpointKeys::of(&endpoint.observation, &assess(&endpoint.observation));
+        let begin = Instant::now();
+        outcome = recording.add(&endpoint, &keys);
+        adding += begin.elapsed();
+        endpoints += 1;
+        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
+    outcome?;
+    let reading = reading.elapsed() - adding;
+    recording.finish(&scan, &fleet_findings)?;
     println!("{endpoints} {:.4}", (begin.elapsed() - reading).as_secs_f64());
     Ok(())
 }

@@ -19,7 +19,8 @@ mod suppress;
 mod unattended;
 
 pub use history::{
-    DiffArgs, HistoryAction, HistoryArgs, HistoryImportArgs, RecordArgs, TextOrJson,
+    DiffArgs, HistoryAction, HistoryArgs, HistoryImportArgs, HistoryPruneArgs, RecordArgs,
+    TextOrJson,
 };
 pub use settings::{CompletionsArgs, ConfigArgs, ConfigurationArgs, ExplainArgs, ManArgs};
 pub use suppress::SuppressArgs;
@@ -352,6 +353,11 @@ pub struct ReportArgs {
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
 
+    /// Compare with the run before it in FILE, which `scan --history` keeps, and with keys that were
+    /// seen earlier; FILE stays as it is
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+
     #[command(flatten)]
     pub judging: JudgingArgs,
 }
@@ -361,7 +367,8 @@ Examples:
   docksweep scan 10.0.0.0/16 --history nights.db         keep the run
   docksweep history --history nights.db                  the runs
   docksweep history 10.0.0.5 --history nights.db         one address over time
-  docksweep history import old.json --history nights.db  a run of which only the report is left";
+  docksweep history import old.json --history nights.db  a run of which only the report is left
+  docksweep history prune --days 90 --history nights.db  forget what is older";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -378,6 +385,8 @@ Exit codes:
 const MERGE_EXAMPLES: &str = "\
 Examples:
   docksweep merge part-*.json -o all.json      the shards of one scan
+  docksweep merge part-*.json -o all.json --history nights.db
+                                               and keep them as one run
   docksweep merge paris.json oslo.json         or scans of different ranges
 
 Where an endpoint is in several reports, what was seen last is kept. Shards that are missing are
@@ -388,6 +397,10 @@ pub struct MergeArgs {
     /// Reports that `scan -o FILE.json` wrote
     #[arg(value_name = "FILE.json", required = true)]
     pub files: Vec<PathBuf>,
+
+    /// Keep the joined run in FILE as `scan --history` does, and compare it with the one before
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
 
     #[command(flatten)]
     pub judging: JudgingArgs,

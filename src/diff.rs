@@ -12,7 +12,7 @@ pub mod side;
 mod tests;
 pub mod text;
 
-pub use compare::{Comparison, NotInOrder, join};
+pub use compare::{Comparison, NotInOrder, Pairs, join};
 pub use side::{Seen, Side, StoredEndpoint};
 
 use std::collections::HashSet;

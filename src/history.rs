@@ -6,6 +6,7 @@
 
 mod keys;
 mod open;
+mod prune;
 mod read;
 mod record;
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod tests;
 
 pub use keys::Recalled;
 pub use read::{Known, Period, RunRow, State};
-pub use record::{Around, Recorded, Recording};
+pub use record::{Begun, Recording};
 
 use std::path::{Path, PathBuf};
 
@@ -51,8 +52,8 @@ pub enum HistoryError {
     Locked { path: PathBuf, seconds: u64 },
     #[error("{} has no run '{run}'", .path.display())]
     NoRun { path: PathBuf, run: String },
-    #[error("{}", .path.display())]
-    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("{}: {error}", .path.display())]
+    Sqlite { path: PathBuf, error: rusqlite::Error },
 }
 
 impl HistoryError {
@@ -66,7 +67,7 @@ impl HistoryError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Locked { path, seconds: open::PATIENCE.as_secs() }
             }
-            _ => Self::Sqlite { path, source },
+            _ => Self::Sqlite { path, error: source },
         }
     }
 
@@ -83,6 +84,13 @@ impl HistoryError {
             ),
             Self::Locked { .. } => Some("see who has it open with fuser FILE"),
             Self::NoRun { .. } => Some("docksweep history --history FILE lists the runs"),
+            Self::Sqlite { error, .. }
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) =>
+            {
+                Some(
+                    "SQLite writes beside a database even to read it: copy it to where you may write",
+                )
+            }
             Self::Io { .. } | Self::Sqlite { .. } => None,
         }
     }

@@ -321,6 +321,34 @@ fn what_cannot_be_compared_is_said_in_one_line() {
     assert_eq!(std::fs::read(notes).unwrap(), b"my notes");
 }
 
+/// What is set for all commands serves those below `history`, too, and what is typed beats it.
+#[test]
+fn the_history_may_come_from_a_setting() {
+    let bed = Bed::new();
+    let server = Server::start(DOCKER);
+    code(bed.scan("1.json", &[server.address]), 0);
+    let report = bed.path("1.json");
+    let with = |arguments: &[&str]| {
+        let mut command = docksweep();
+        command.env("DOCKSWEEP_HISTORY", bed.database()).args(arguments);
+        command
+    };
+    assert!(stdout(&code(with(&["history"]), 0)).contains("1 endpoint"));
+    let import = ["history", "import", report.to_str().unwrap()];
+    assert!(stderr(&code(with(&import), 0)).contains("run 1 is this scan"));
+    let other = bed.path("other.db");
+    let text = stdout(&code(with(&import).arg("--history").arg(&other), 0));
+    assert!(text.contains("kept as run 1"), "{text}");
+    let text = stdout(&code(with(&["history", "prune", "--days", "1"]), 0));
+    assert!(text.contains("nights.db: 0 runs are forgotten"), "{text}");
+    let text = stderr(&code(with(&["history", "prune", "--days", "0"]), 2));
+    assert!(text.contains("--days"), "{text}");
+    let text = stderr(&code(with(&["history", "127.0.0.1", "prune", "--days", "1"]), 2));
+    assert!(text.contains("give one"), "{text}");
+    let text = stderr(&code(docksweep().args(["history", "prune", "--days", "1"]), 2));
+    assert!(text.contains("give --history FILE"), "{text}");
+}
+
 /// Scans that end at the same time wait for each other, also for who makes the file.
 #[test]
 fn runs_at_the_same_time_are_all_kept() {
@@ -481,6 +509,27 @@ fn a_full_disk_is_said_and_takes_nothing() {
     assert!(text.contains("error: /mnt/nights.db: database or disk is full"), "{text}");
     let runs: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
+}
+
+/// Without a place to write beside it, SQLite cannot even read.
+#[test]
+fn a_read_only_history_is_said_with_a_way_out() {
+    let bed = Bed::new();
+    let server = Server::start(DOCKER);
+    code(bed.scan("1.json", &[server.address]), 0);
+    let script = "mount --bind \"$2\" /mnt && mount -o remount,ro,bind /mnt || exit 77
+        \"$1\" history --history /mnt/nights.db";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_docksweep")]);
+    let output = command.arg(bed.folder.path()).output().unwrap();
+    if output.status.code() == Some(77) || stderr(&output).starts_with("unshare: ") {
+        crate::skip::said("a read-only file system: one's own needs root and unshare");
+        return;
+    }
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = "error: /mnt/nights.db: unable to open database file\nhint: SQLite writes beside";
+    assert!(text.starts_with(line), "{text}");
 }
 
 /// A key that two hosts had in one run is still reused when one of them is away for a night.

@@ -143,6 +143,124 @@ async fn what_does_not_belong_together_is_refused_in_one_line() {
     }
 }
 
+/// A report as another night would have written it, without the endpoint of this id.
+fn night(part: &str, number: u8, without: Option<&str>) -> String {
+    let mut report = report(part);
+    let id = format!("{}-{number}", report["scan"]["id"].as_str().unwrap());
+    report["scan"]["id"] = json!(id);
+    for at in ["started_at", "finished_at"] {
+        report["scan"][at] = json!(format!("2126-01-0{number}T00:00:00Z"));
+    }
+    let kept = |endpoint: &&Value| without.is_none_or(|id| endpoint["id"] != id);
+    report["endpoints"] =
+        report["endpoints"].as_array().unwrap().iter().filter(kept).cloned().collect();
+    let path = part.replace(".json", &format!("-{number}.json"));
+    std::fs::write(&path, report.to_string()).unwrap();
+    path
+}
+
+/// Shards are scanned by many without a history, and merged by one who keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_joined_runs_are_kept_and_compared() {
+    let shards = Shards::scan().await;
+    let database = path(shards.folder.path(), "nights.db");
+    let listed = || -> Vec<(i64, bool)> {
+        let output = docksweep(&["history", "--format", "json", "--history", &database]);
+        let runs: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let runs = runs["runs"].as_array().unwrap().iter();
+        runs.map(|it| (it["number"].as_i64().unwrap(), it["complete"] == true)).collect()
+    };
+    let keep = |parts: &[String], code: i32| -> (Value, String) {
+        let all = path(shards.folder.path(), "all.json");
+        let mut args = vec!["merge", "-o", &all, "--history", &database];
+        args.extend(parts.iter().map(String::as_str));
+        let output = docksweep(&args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        (report(&all), text)
+    };
+    let of = |number, without: Option<&str>| -> Vec<String> {
+        shards.parts.iter().map(|part| night(part, number, without)).collect()
+    };
+    let empty = shards.parts.iter().position(|part| ids(&report(part)).is_empty()).unwrap();
+
+    // A shard is missing, and comes: one run, and no more of it from the same files.
+    let first = of(1, None);
+    let mut missing = first.clone();
+    missing.remove(empty.max(1));
+    keep(&missing, 11);
+    assert_eq!(listed(), [(1, false)]);
+    let (whole, _) = keep(&first, 0);
+    assert_eq!((listed(), &whole["changes"]), (vec![(1, true)], &Value::Null));
+    let (_, text) = keep(&first.iter().rev().cloned().collect::<Vec<_>>(), 0);
+    assert!(text.contains("run 1 is this scan, and stays as it is"), "{text}");
+    assert_eq!(listed(), [(1, true)]);
+
+    // An endpoint is not there the next night, and nobody says why: it is neither fixed nor gone, nor
+    // forgotten.
+    let away = ids(&whole).remove(0);
+    let (second, _) = keep(&of(3, Some(&away)), 0);
+    let changes = |report: &Value| {
+        ["new", "fixed", "changed", "gone", "not_reached"].map(|it| report["changes"][it].clone())
+    };
+    assert_eq!(changes(&second), [0, 0, 0, 0, 1].map(|it| json!(it)), "{}", second["changes"]);
+    let (third, _) = keep(&of(4, None), 0);
+    assert_eq!(changes(&third), [0, 0, 0, 0, 0].map(|it| json!(it)), "{}", third["changes"]);
+
+    // What comes late takes its place in time: the newest run stays the newest.
+    let (late, _) = keep(&of(2, None), 0);
+    assert_eq!(late["changes"]["since"], whole["scan"]["id"]);
+    let output = docksweep(&["diff", "--format", "json", "--history", &database]);
+    let difference: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(difference["before"]["id"], second["scan"]["id"]);
+    assert_eq!(difference["after"]["id"], third["scan"]["id"]);
+    assert_eq!(listed(), [1, 4, 2, 3].map(|number| (number, true)));
+}
+
+/// The report is written also where the history is not, and the exit code says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joined_run_that_cannot_be_kept_is_still_reported() {
+    let shards = Shards::scan().await;
+    let (all, notes) =
+        (path(shards.folder.path(), "all.json"), path(shards.folder.path(), "notes"));
+    std::fs::write(&notes, "my notes").unwrap();
+    let part = shards.parts[0].as_str();
+    let output = docksweep(&["merge", part, "-o", &all, "--history", &notes]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("notes is no history"), "{text}");
+    assert!(!Path::new(&all).exists(), "it is known before anything is done");
+    assert_eq!(std::fs::read(&notes).unwrap(), b"my notes");
+
+    // Endpoints out of order in the history's own run, as only another program could leave them.
+    let database = path(shards.folder.path(), "nights.db");
+    let whole: Vec<String> = shards.parts.iter().map(|part| night(part, 1, None)).collect();
+    let keep = |parts: &[String]| {
+        let mut args = vec!["merge", "-o", &all, "--history", &database];
+        args.extend(parts.iter().map(String::as_str));
+        docksweep(&args)
+    };
+    assert!(keep(&whole).status.success());
+    let spoil = "UPDATE endpoint SET place = CASE id WHEN 1 THEN x'05' ELSE x'04' END";
+    let shell = Command::new("sqlite3").args([&database, spoil]).output();
+    if !shell.is_ok_and(|output| output.status.success()) {
+        crate::skip::said("a history that cannot be read to its end: sqlite3 is not installed");
+        return;
+    }
+    std::fs::remove_file(&all).unwrap();
+    let later: Vec<String> = shards.parts.iter().map(|part| night(part, 2, None)).collect();
+    let output = keep(&later);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = "error: the run is not in the history: ";
+    assert!(text.starts_with(line) && text.contains("nights.db: its endpoints are not"), "{text}");
+    let written = report(&all);
+    assert_eq!((ids(&written).len(), &written["changes"]), (2, &Value::Null));
+    let runs = docksweep(&["history", "--format", "json", "--history", &database]);
+    let runs: Value = serde_json::from_slice(&runs.stdout).unwrap();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
+}
+
 /// Of two lists that are as long and have one name, only what is in them tells.
 #[test]
 fn shards_of_other_addresses_in_the_same_words_are_refused() {

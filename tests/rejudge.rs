@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::replay;
+use crate::{replay, weak_keys};
 
 fn docksweep(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_docksweep"))
@@ -73,6 +73,37 @@ async fn what_was_concluded_then_is_concluded_anew() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// A prime is shared with a key that only an earlier run saw; looking changes nothing.
+#[test]
+fn keys_of_earlier_runs_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (before, after, database) = (path("1.json"), path("2.json"), path("nights.db"));
+    weak_keys::store(before.as_ref(), None, 1, &["weak-shared-prime-1"]);
+    weak_keys::store(after.as_ref(), None, 11, &["weak-shared-prime-2"]);
+    let output = docksweep(&["report", &after, "--history", &database]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("nights.db: No such file"), "{text}");
+    let output = docksweep(&["history", "import", &before, "--history", &database]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let kept = std::fs::read(&database).unwrap();
+    let output = docksweep(&["report", &after, "--format", "json", "--history", &database]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [shared] = found["fleet_findings"].as_array().unwrap().as_slice() else {
+        panic!("{}", found["fleet_findings"])
+    };
+    assert_eq!(shared["rule"], "key-shared-prime");
+    assert_eq!(shared["endpoints"], json!(["tcp/127.31.0.11:2376"]));
+    let evidence = shared["evidence"].as_str().unwrap();
+    assert!(evidence.contains("tcp/127.31.0.1:2376"), "{evidence}");
+    assert!(std::fs::read(&database).unwrap() == kept, "the history was changed");
+    let alone = docksweep(&["report", &after, "--format", "json"]);
+    let alone: Value = serde_json::from_slice(&alone.stdout).unwrap();
+    assert_eq!(alone["fleet_findings"], json!([]));
 }
 
 #[test]

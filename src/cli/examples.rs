@@ -18,6 +18,7 @@ Examples:
   docksweep report sweep.json --suppress accepted.toml --show-suppressed
                                                        without the risks that are accepted
   docksweep report sweep.json --fail-on high           exit 10 when it matters
+  docksweep report sweep.json --history nights.db      and what is different from the run before
 
 Nothing is sent: the report holds all that was seen.";
 

@@ -16,8 +16,10 @@ pub struct RecordArgs {
     pub history: Option<PathBuf>,
 }
 
+// The database is asked for in words of our own, since a setting may name it, too.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(override_usage = "docksweep history [OPTIONS] --history <FILE> [ADDRESS]
+       docksweep history <COMMAND>")]
 pub struct HistoryArgs {
     #[command(subcommand)]
     pub action: Option<HistoryAction>,
@@ -27,7 +29,8 @@ pub struct HistoryArgs {
     pub address: Option<IpAddr>,
 
     /// The database that `scan --history` keeps
-    #[arg(long, value_name = "FILE", required = true)]
+    // Also before a subcommand, which is where a setting puts it.
+    #[arg(long, value_name = "FILE", global = true)]
     pub history: Option<PathBuf>,
 
     /// Format of the answer
@@ -44,6 +47,9 @@ pub enum HistoryAction {
     /// Keep the run of a stored JSON report, as if the scan had been given --history.
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(HistoryImportArgs),
+    /// Forget old runs, and what only they saw.
+    #[command(after_help = PRUNE_EXAMPLES)]
+    Prune(HistoryPruneArgs),
 }
 
 const IMPORT_EXAMPLES: &str = "\
@@ -52,6 +58,7 @@ Examples:
   docksweep history import 2026-*.json --history nights.db      or many, the oldest first";
 
 #[derive(Debug, Args)]
+#[command(override_usage = "docksweep history import [OPTIONS] --history <FILE> <FILE.json>...")]
 pub struct HistoryImportArgs {
     /// Reports that `scan -o FILE.json` wrote, the earliest first
     #[arg(value_name = "FILE.json", required = true)]
@@ -59,7 +66,25 @@ pub struct HistoryImportArgs {
 
     /// The database; it is made if it is not there
     #[arg(long, value_name = "FILE")]
-    pub history: PathBuf,
+    pub history: Option<PathBuf>,
+}
+
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  docksweep history prune --days 90 --history nights.db    keep a quarter of a year
+
+Of each target list the last complete run stays, however old: the next one is compared with it.";
+
+#[derive(Debug, Args)]
+#[command(override_usage = "docksweep history prune [OPTIONS] --history <FILE> --days <DAYS>")]
+pub struct HistoryPruneArgs {
+    /// Forget runs that started more than DAYS days ago
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub days: u16,
+
+    /// The database that `scan --history` keeps
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

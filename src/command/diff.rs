@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crate::cli::{DiffArgs, SuppressArgs, TextOrJson};
 use crate::command::Failure;
@@ -18,10 +18,8 @@ use crate::report::stored::{self, StoredError};
 pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Failure> {
     let (before, after) = sources(&args)?;
     let mut comparison = Comparison::new(before.side()?, after.side()?);
-    std::thread::scope(|scope| {
-        let after = after.endpoints(scope)?;
-        pairs(&before, after.into_iter(), |before, after| comparison.endpoint(before, after))
-    })?;
+    let (earlier, later) = (before.endpoints()?, after.endpoints()?);
+    join(earlier, later, |before, after| comparison.endpoint(before, after))?;
     let difference = comparison.finish();
     let mut out = anstream::stdout().lock();
     let written = match args.format {
@@ -42,6 +40,9 @@ pub(super) fn run(args: DiffArgs) -> Result<ExitCode, Failure> {
         _ => Ok(ExitCode::Done),
     }
 }
+
+/// Of one run, by address and port.
+pub(super) type Endpoints = std::sync::mpsc::IntoIter<Result<Seen, Failure>>;
 
 /// Where a run is kept.
 #[derive(Clone, Debug)]
@@ -105,63 +106,53 @@ impl Source {
         }
     }
 
-    /// Read by a thread of its own: a report may be larger than memory.
-    fn endpoints<'scope>(
-        &self,
-        scope: &'scope std::thread::Scope<'scope, '_>,
-    ) -> Result<Receiver<Result<Seen, Failure>>, Failure> {
+    /// Read by a thread of its own, which ends when nobody takes what it reads: a report may be
+    /// larger than memory.
+    pub(super) fn endpoints(&self) -> Result<Endpoints, Failure> {
         /// Endpoints that reading may be ahead.
         const AHEAD: usize = 256;
         let (send, receive) = sync_channel(AHEAD);
         let source = self.clone();
         std::thread::Builder::new()
-            .spawn_scoped(scope, move || {
+            .spawn(move || {
                 if let Err(error) = source.read(&send) {
                     let _ = send.send(Err(error));
                 }
             })
             .map_err(|error| Failure::failed(format!("no thread to read with: {error}")))?;
-        Ok(receive)
+        Ok(receive.into_iter())
     }
 
     fn read(&self, send: &SyncSender<Result<Seen, Failure>>) -> Result<(), Failure> {
+        let (Self::File(path) | Self::Run { history: path, .. }) = self;
+        let mut last = None;
+        let mut next = |seen: Seen| {
+            let place = Some((seen.address, seen.port));
+            let next = match place > last {
+                true => Ok(seen),
+                false => Err(Failure::failed(format!("{}: {NotInOrder}", shown(path)))),
+            };
+            last = place;
+            sent(send, next)
+        };
         match self {
-            Self::File(path) => {
-                let mut last = None;
-                stored::endpoints(open(path)?, |endpoint: StoredEndpoint| {
-                    let seen = Seen::from(endpoint);
-                    let place = Some((seen.address, seen.port));
-                    let next = match place > last {
-                        true => Ok(seen),
-                        false => Err(Failure::failed(format!("{}: {NotInOrder}", shown(path)))),
-                    };
-                    last = place;
-                    // When the comparison has failed elsewhere, nobody takes what is read.
-                    let _ = send.send(next);
-                })
-                .map_err(|error| unreadable(path, &error))
+            Self::File(_) => {
+                stored::endpoints(open(path)?, |endpoint: StoredEndpoint| next(endpoint.into()))
+                    .map_err(|error| unreadable(path, &error))
             }
-            Self::Run { history, run } => {
-                let history = History::open(history, Missing::Refuse)?;
-                Ok(history.endpoints(*run, |seen| match send.send(Ok(seen)) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                })?)
+            Self::Run { run, .. } => {
+                Ok(History::open(path, Missing::Refuse)?.endpoints(*run, next)?)
             }
         }
     }
 }
 
-/// Hands over what `before` and `after` say of each endpoint.
-pub(super) fn pairs(
-    before: &Source,
-    after: impl Iterator<Item = Result<Seen, Failure>>,
-    each: impl FnMut(Option<Seen>, Option<Seen>),
-) -> Result<(), Failure> {
-    std::thread::scope(|scope| {
-        let endpoints = before.endpoints(scope)?;
-        join(endpoints, after, each)
-    })
+/// When the comparison has failed elsewhere, nobody takes what is read.
+fn sent(send: &SyncSender<Result<Seen, Failure>>, next: Result<Seen, Failure>) -> ControlFlow<()> {
+    match send.send(next) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
 }
 
 impl From<NotInOrder> for Failure {

@@ -8,6 +8,7 @@ use crate::certificate::key::known::KnownKeys;
 use crate::cli::JudgingArgs;
 use crate::command::advisories::{self, Known};
 use crate::command::invocation::Invocation;
+use crate::command::remember::Beside;
 use crate::command::scan::{TRUST_NOTE, exit_code, rules_version, trust_note};
 use crate::command::{Failure, warn};
 use crate::config;
@@ -75,7 +76,11 @@ impl Judging {
     }
 
     /// Opens the outputs. `scan` is as for [`crate::report::Reporter::begin`].
-    pub(super) fn begin(&self, scan: &v1::Scan) -> Result<Judged<'_>, Failure> {
+    pub(super) fn begin<'a>(
+        &'a self,
+        scan: &v1::Scan,
+        beside: Option<Beside<'a>>,
+    ) -> Result<Judged<'a>, Failure> {
         let mut reporters = Reporters::default();
         for (destination, format) in &self.outputs {
             let text = match destination {
@@ -94,6 +99,7 @@ impl Judging {
             kept: Vec::new(),
             fleet: Fleet::default(),
             suppressing: Suppressing::new(&self.suppressions, self.today),
+            beside,
         })
     }
 
@@ -102,7 +108,7 @@ impl Judging {
         Basis { advisories, anchors: self.anchors.as_ref(), known_keys: &self.known_keys }
     }
 
-    fn tool(&self) -> v1::Tool {
+    pub(super) fn tool(&self) -> v1::Tool {
         v1::Tool::current(rules_version(), self.known.advisories.date())
     }
 }
@@ -116,14 +122,19 @@ pub(super) struct Judged<'a> {
     kept: Vec<v1::Endpoint>,
     fleet: Fleet,
     suppressing: Suppressing<'a>,
+    /// What earlier runs know, where a history is given.
+    beside: Option<Beside<'a>>,
 }
 
 impl Judged<'_> {
     /// Endpoints come by address and port.
     pub(super) fn add(&mut self, observation: Observation) {
         let (mut endpoint, keys) = scan::judge_for_fleet(observation, self.judging.basis());
-        self.fleet.add(keys);
         self.suppressing.endpoint(&mut endpoint);
+        if let Some(beside) = &mut self.beside {
+            beside.endpoint(&endpoint, &keys);
+        }
+        self.fleet.add(keys);
         self.summary.add(&endpoint);
         self.reporters.endpoint(&endpoint);
         if self.keeps {
@@ -135,7 +146,11 @@ impl Judged<'_> {
 
     /// Judges what spans the endpoints, and commits the outputs.
     pub(super) fn finish(self, mut scan: v1::Scan) -> Result<ExitCode, Failure> {
-        let Self { judging, reporters, mut summary, kept, fleet, mut suppressing, .. } = self;
+        let Self { judging, reporters, mut summary, kept, mut fleet, mut suppressing, .. } = self;
+        let mut beside = self.beside;
+        if let Some(beside) = &mut beside {
+            fleet.remember(beside.past(&scan));
+        }
         let mut fleet_findings: Vec<v1::FleetFinding> =
             fleet.judge().iter().map(v1::FleetFinding::from).collect();
         for found in &mut fleet_findings {
@@ -146,10 +161,14 @@ impl Judged<'_> {
             scan.notes.extend(suppressing.idle());
         }
         let (schema, tool) = (v1::Schema::V1, judging.tool());
+        let changes = beside.as_mut().and_then(|beside| beside.changes(&fleet_findings));
         let report =
-            Report { schema, tool, scan, summary, fleet_findings, changes: None, endpoints: kept };
+            Report { schema, tool, scan, summary, fleet_findings, changes, endpoints: kept };
+        let written = reporters.finish(&report);
+        let kept_run = beside.map(|beside| beside.finish(&report.scan, &report.fleet_findings));
         // The stored reports are still there: nothing is lost.
-        reporters.finish(&report).map_err(|error| Failure::error(&error))?;
+        written.map_err(|error| Failure::error(&error))?;
+        kept_run.transpose()?;
         Ok(exit_code(&report, judging.fail_on))
     }
 }

@@ -1,17 +1,20 @@
 //! `docksweep merge FILES`: joins stored reports and judges them as one, offline.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::cli::MergeArgs;
 use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
+use crate::command::remember::Beside;
 use crate::command::report::{open, shown, unreadable};
 use crate::command::{Failure, command_line};
 use crate::exit_code::ExitCode;
+use crate::history::{History, Missing};
 use crate::observation::Observation;
 use crate::report::stored::{self, StoredError};
 use crate::sweep::limits;
@@ -33,8 +36,22 @@ pub(super) fn run(args: MergeArgs, invocation: &Invocation) -> Result<ExitCode, 
     let mut scan =
         joined::scan(&parts, command).map_err(|error| Failure::usage(error.to_string()))?;
     judging.note(&mut scan, "joined and judged");
-    let mut judged = judging.begin(&scan)?;
-    let repeated = in_order(&args.files, |observation| judged.add(observation))?;
+    let mut history = match &args.history {
+        Some(path) => Some((path, History::open(path, Missing::Create)?)),
+        None => None,
+    };
+    let beside = match &mut history {
+        Some((path, history)) => Some(Beside::keeping(path, history, &scan, &judging.tool())?),
+        None => None,
+    };
+    let mut judged = judging.begin(&scan, beside)?;
+    // What one report could not reach another one may list.
+    let mut absent: HashSet<String> = scan.absent.iter().map(|it| it.id.clone()).collect();
+    let repeated = in_order(&args.files, |observation| {
+        absent.remove(&observation.endpoint.id());
+        judged.add(observation);
+    })?;
+    scan.absent.retain(|it| absent.contains(&it.id));
     if repeated > 0 {
         scan.notes
             .push(format!("{repeated} observations gave way to a later one of the same endpoint"));
@@ -63,7 +80,10 @@ fn in_order(
                 .spawn_scoped(scope, move || {
                     // When the merge has failed elsewhere, nobody takes what is read.
                     let read = stored::observations(reader, |observation| {
-                        let _ = send.send(Ok(observation));
+                        match send.send(Ok(observation)) {
+                            Ok(()) => ControlFlow::Continue(()),
+                            Err(_) => ControlFlow::Break(()),
+                        }
                     });
                     if let Err(error) = read {
                         let _ = send.send(Err(error));

@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::RecordArgs;
-use crate::command::diff::{self, Source};
+use crate::command::diff::Source;
 use crate::command::report::shown;
 use crate::command::{Failure, chain};
-use crate::diff::{Comparison, Difference, Seen, Side};
-use crate::history::{Around, History, HistoryError, Missing, Recalled};
+use crate::diff::{self, Comparison, Difference, Seen, Side};
+use crate::history::{Begun, History, HistoryError, Missing, Recalled};
+use crate::report::stored::head;
 use crate::report::v1::{self, Report};
-use crate::report::{Destination, Format, Kept, keep, stored};
+use crate::report::{Destination, Format, Kept, keep};
 use crate::rules::fleet::EndpointKeys;
 use crate::target::TargetSet;
+
+mod stored;
+
+pub(super) use stored::Beside;
 
 /// An open history, or none.
 #[derive(Debug)]
@@ -54,8 +59,8 @@ impl Memory {
         let after = Side::new(&report.scan, Some(&report.tool)).with_fleet(&report.fleet_findings);
         let mut comparison = Comparison::new(history.side(run)?, after);
         let endpoints = report.endpoints.iter().map(|endpoint| Ok(Seen::from(endpoint)));
-        let before = Source::Run { history: path.clone(), run };
-        diff::pairs(&before, endpoints, |before, after| comparison.endpoint(before, after))?;
+        let before = Source::Run { history: path.clone(), run }.endpoints()?;
+        diff::join(before, endpoints, |before, after| comparison.endpoint(before, after))?;
         let difference = comparison.finish();
         report.changes = Some(difference.counts());
         Ok(Some(difference))
@@ -73,18 +78,16 @@ impl Memory {
         let by_endpoint: HashMap<&str, &EndpointKeys> =
             keys.iter().map(|keys| (keys.endpoint(), keys)).collect();
         let Report { scan, tool, fleet_findings, .. } = report;
-        let kept = history.record(Around { scan, tool, fleet_findings }, |recording| {
+        let mut kept = || -> Result<(), HistoryError> {
+            let Begun::New(mut recording) = history.begin(scan, tool)? else { return Ok(()) };
             for endpoint in &report.endpoints {
                 if let Some(keys) = by_endpoint.get(endpoint.id.as_str()) {
                     recording.add(endpoint, keys)?;
                 }
             }
-            Ok::<(), HistoryError>(())
-        });
-        match kept {
-            Ok(_) => Ok(()),
-            Err(error) => Err(not_kept(&error, &path, report, outputs)),
-        }
+            recording.finish(scan, fleet_findings).map(drop)
+        };
+        kept().map_err(|error| not_kept(&error, &path, report, outputs))
     }
 }
 
@@ -114,7 +117,7 @@ fn not_kept(
 
 /// The file may be one of before, if writing it failed.
 fn holds(path: &Path, report: &Report) -> bool {
-    let scan = File::open(path).ok().and_then(|file| stored::head(BufReader::new(file)).ok()?.scan);
+    let scan = File::open(path).ok().and_then(|file| head(BufReader::new(file)).ok()?.scan);
     scan.is_some_and(|scan| scan.id == report.scan.id)
 }
 

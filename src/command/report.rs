@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::cli::ReportArgs;
 use crate::command::Failure;
 use crate::command::invocation::Invocation;
 use crate::command::judging::Judging;
+use crate::command::remember::Beside;
 use crate::exit_code::ExitCode;
-use crate::observation::Observation;
+use crate::history::{History, Missing};
 use crate::report::stored::{self, StoredError};
 use crate::sanitize;
 
@@ -20,9 +22,19 @@ pub(super) fn run(args: ReportArgs, invocation: &Invocation) -> Result<ExitCode,
         return Err(unreadable(&args.file, &StoredError::Missing("scan")));
     };
     judging.note(&mut scan, "judged again");
-    let mut judged = judging.begin(&scan)?;
-    stored::observations(open(&args.file)?, |observation: Observation| judged.add(observation))
-        .map_err(|error| unreadable(&args.file, &error))?;
+    let beside = match &args.history {
+        Some(path) => {
+            let history = History::open(path, Missing::Refuse)?;
+            Some(Beside::looking(path, &history, &scan, &judging.tool())?)
+        }
+        None => None,
+    };
+    let mut judged = judging.begin(&scan, beside)?;
+    stored::observations(open(&args.file)?, |observation| {
+        judged.add(observation);
+        ControlFlow::Continue(())
+    })
+    .map_err(|error| unreadable(&args.file, &error))?;
     judged.finish(scan)
 }
 

@@ -1,14 +1,16 @@
 //! The comparison itself: endpoints come in pairs, by address and port.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::IpAddr;
 
+use super::findings::Compared;
 use super::side::{FindingSeen, FleetSeen, Seen, Side};
 use super::{
-    Appeared, Difference, EndpointChange, FindingChange, Gone, NotReached, Schema, Scope, facts,
-    findings,
+    Appeared, Difference, EndpointChange, Fact, FindingChange, Gone, NotReached, Schema, Scope,
+    facts, findings,
 };
-use crate::report::v1::{AbsentState, Access};
+use crate::report::v1::{self, AbsentState, Access};
 
 /// A comparison under way: [`Comparison::endpoint`] for each, and [`Comparison::finish`].
 #[derive(Debug)]
@@ -47,41 +49,78 @@ pub fn join<E: From<NotInOrder>>(
     after: impl IntoIterator<Item = Result<Seen, E>>,
     mut each: impl FnMut(Option<Seen>, Option<Seen>),
 ) -> Result<(), E> {
-    let mut before = before.into_iter();
-    let mut after = after.into_iter();
-    let (mut left, mut right) = (advance(&mut before, None)?, advance(&mut after, None)?);
-    loop {
-        let order = match (&left, &right) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(left), Some(right)) => place(left).cmp(&place(right)),
-        };
-        let (mut one, mut other) = (None, None);
-        if order != Ordering::Greater {
-            let next = advance(&mut before, left.as_ref())?;
-            one = std::mem::replace(&mut left, next);
-        }
-        if order != Ordering::Less {
-            let next = advance(&mut after, right.as_ref())?;
-            other = std::mem::replace(&mut right, next);
-        }
-        each(one, other);
+    let mut pairs = Pairs::new(before.into_iter())?;
+    for after in after {
+        pairs.meet(after?, &mut each)?;
     }
+    pairs.finish(each)
 }
 
-fn place(seen: &Seen) -> (std::net::IpAddr, u16) {
+/// As [`join`], where the later run's endpoints come one at a time.
+#[derive(Debug)]
+pub struct Pairs<I> {
+    before: I,
+    head: Option<Seen>,
+    /// Of the later run's last.
+    met: Option<Place>,
+}
+
+type Place = (IpAddr, u16);
+
+fn place(seen: &Seen) -> Place {
     (seen.address, seen.port)
 }
 
-fn advance<E: From<NotInOrder>>(
-    endpoints: &mut impl Iterator<Item = Result<Seen, E>>,
-    last: Option<&Seen>,
-) -> Result<Option<Seen>, E> {
-    let next = endpoints.next().transpose()?;
-    match (last, &next) {
-        (Some(last), Some(next)) if place(next) <= place(last) => Err(NotInOrder.into()),
-        _ => Ok(next),
+impl<E: From<NotInOrder>, I: Iterator<Item = Result<Seen, E>>> Pairs<I> {
+    /// # Errors
+    /// The first of `before`.
+    pub fn new(mut before: I) -> Result<Self, E> {
+        let head = before.next().transpose()?;
+        Ok(Self { before, head, met: None })
+    }
+
+    /// Hands over the earlier run's endpoints that stand before `after`, and then `after`.
+    ///
+    /// # Errors
+    /// The first of `before`, or that one of the runs is not in order.
+    pub fn meet(
+        &mut self,
+        after: Seen,
+        mut each: impl FnMut(Option<Seen>, Option<Seen>),
+    ) -> Result<(), E> {
+        let here = place(&after);
+        if self.met.is_some_and(|met| here <= met) {
+            return Err(NotInOrder.into());
+        }
+        self.met = Some(here);
+        while self.head.as_ref().is_some_and(|head| place(head) < here) {
+            each(self.advance()?, None);
+        }
+        let same = self.head.as_ref().is_some_and(|head| place(head) == here);
+        let before = if same { self.advance()? } else { None };
+        each(before, Some(after));
+        Ok(())
+    }
+
+    /// Hands over what is left of the earlier run.
+    ///
+    /// # Errors
+    /// As [`Self::meet`].
+    pub fn finish(mut self, mut each: impl FnMut(Option<Seen>, Option<Seen>)) -> Result<(), E> {
+        while self.head.is_some() {
+            each(self.advance()?, None);
+        }
+        Ok(())
+    }
+
+    /// Takes the head, and the next in its place.
+    fn advance(&mut self) -> Result<Option<Seen>, E> {
+        let next = self.before.next().transpose()?;
+        let head = std::mem::replace(&mut self.head, next);
+        match (&head, &self.head) {
+            (Some(head), Some(next)) if place(next) <= place(head) => Err(NotInOrder.into()),
+            _ => Ok(head),
+        }
     }
 }
 
@@ -126,6 +165,10 @@ impl Comparison {
         self.difference.new.extend(compared.new);
         self.difference.fixed.extend(compared.fixed);
         let mut facts = facts::compare(&before.facts, &after.facts);
+        // A grade is better only by what was judged again.
+        if !compared.open.is_empty() && after.facts.grade < before.facts.grade {
+            facts.retain(|change| change.fact != Fact::Grade);
+        }
         facts.extend(compared.changed);
         if !facts.is_empty() {
             let endpoint = after.id.clone();
@@ -218,6 +261,11 @@ impl Comparison {
         }
     }
 
+    /// What the later run says across endpoints, where that is known only once all are.
+    pub fn after_fleet(&mut self, findings: &[v1::FleetFinding]) {
+        self.after.fleet = Some(findings.iter().map(FleetSeen::from).collect());
+    }
+
     /// All endpoints were handed over.
     pub fn finish(mut self) -> Difference {
         self.compare_fleet();
@@ -238,15 +286,28 @@ impl Comparison {
         else {
             return;
         };
-        let is_in = |id: &str, fleet: &[FleetSeen]| fleet.iter().any(|it| it.finding.id == id);
+        let by_id = |fleet: &[FleetSeen]| -> HashMap<String, FindingSeen> {
+            fleet.iter().map(|it| (it.finding.id.clone(), it.finding.clone())).collect()
+        };
+        let (then, now) = (by_id(&before), by_id(&after));
+        let mut compared = Compared::default();
         for FleetSeen { finding, .. } in &after {
-            if finding.suppressed.is_none() && !is_in(&finding.id, &before) {
-                let because = "the earlier run did not find it".to_owned();
-                self.difference.new.push(FindingChange::new("fleet", finding, because));
+            match then.get(&finding.id) {
+                Some(known) => compared.stayed("fleet", known, finding),
+                None if finding.suppressed.is_none() => {
+                    let because = "the earlier run did not find it".to_owned();
+                    compared.new.push(FindingChange::new("fleet", finding, because));
+                }
+                None => {}
             }
         }
+        self.difference.new.extend(compared.new);
+        if !compared.changed.is_empty() {
+            let (endpoint, facts) = ("fleet".to_owned(), compared.changed);
+            self.difference.changed.push(EndpointChange { endpoint, facts });
+        }
         for FleetSeen { finding, endpoints } in &before {
-            if finding.suppressed.is_some() || is_in(&finding.id, &after) {
+            if finding.suppressed.is_some() || now.contains_key(&finding.id) {
                 continue;
             }
             match self.why_open(finding, endpoints) {
@@ -321,14 +382,19 @@ fn notes(before: &Side, after: &Side) -> Vec<String> {
             notes.push(format!("the {which} run does not say what shows across endpoints"));
         }
     }
-    if before.rules_version != after.rules_version {
-        let name = |side: &Side| side.rules_version.clone().unwrap_or_else(|| "unknown".to_owned());
-        notes.push(format!(
-            "the runs were judged by different rules ({} and {}), which alone may make a difference; \
-             docksweep report judges a stored report by today's",
-            name(before),
-            name(after)
-        ));
+    for (what, then, now) in [
+        ("rules", &before.rules_version, &after.rules_version),
+        ("advisories", &before.data_date, &after.data_date),
+    ] {
+        if then != now {
+            let name = |version: &Option<String>| version.clone().unwrap_or("unknown".to_owned());
+            notes.push(format!(
+                "the runs were judged by different {what} ({} and {}), which alone may make a \
+                 difference; docksweep report judges a stored report by today's",
+                name(then),
+                name(now)
+            ));
+        }
     }
     notes
 }

@@ -1,6 +1,6 @@
 //! What came and went among the findings of an endpoint that both runs saw.
 
-use super::side::{FindingSeen, Seen};
+use super::side::{Facts, FindingSeen, Seen};
 use super::{Fact, FactChange, FindingChange};
 use crate::report::v1::Access;
 
@@ -18,7 +18,7 @@ pub(super) fn compare(before: &Seen, after: &Seen) -> Compared {
     let mut came: Vec<&FindingSeen> = Vec::new();
     for finding in &after.findings {
         match before.findings.iter().find(|known| known.id == finding.id) {
-            Some(known) => stayed(&after.id, known, finding, &mut compared),
+            Some(known) => compared.stayed(&after.id, known, finding),
             None => came.push(finding),
         }
     }
@@ -28,7 +28,7 @@ pub(super) fn compare(before: &Seen, after: &Seen) -> Compared {
         }
         if let Some(place) = came.iter().position(|other| replaces(other, finding)) {
             let other = came.swap_remove(place);
-            stayed(&after.id, finding, other, &mut compared);
+            compared.stayed(&after.id, finding, other);
             continue;
         }
         if finding.suppressed.is_some() {
@@ -51,27 +51,29 @@ pub(super) fn compare(before: &Seen, after: &Seen) -> Compared {
     compared
 }
 
-/// The same finding in both runs.
-fn stayed(endpoint: &str, before: &FindingSeen, after: &FindingSeen, compared: &mut Compared) {
-    let finding = Some(after.id.clone());
-    match (&before.suppressed, &after.suppressed) {
-        (Some(then), None) => {
-            let because = format!("it is no longer suppressed ({})", then.reason);
-            compared.new.push(FindingChange::new(endpoint, after, because));
+impl Compared {
+    /// The same finding in both runs.
+    pub(super) fn stayed(&mut self, endpoint: &str, before: &FindingSeen, after: &FindingSeen) {
+        let finding = Some(after.id.clone());
+        match (&before.suppressed, &after.suppressed) {
+            (Some(then), None) => {
+                let because = format!("it is no longer suppressed ({})", then.reason);
+                self.new.push(FindingChange::new(endpoint, after, because));
+            }
+            (None, Some(now)) => self.changed.push(FactChange {
+                fact: Fact::Suppression,
+                finding,
+                before: None,
+                after: Some(now.reason.clone()),
+            }),
+            (None, None) if before.severity != after.severity => self.changed.push(FactChange {
+                fact: Fact::Severity,
+                finding,
+                before: Some(before.severity.name().to_owned()),
+                after: Some(after.severity.name().to_owned()),
+            }),
+            _ => {}
         }
-        (None, Some(now)) => compared.changed.push(FactChange {
-            fact: Fact::Suppression,
-            finding,
-            before: None,
-            after: Some(now.reason.clone()),
-        }),
-        (None, None) if before.severity != after.severity => compared.changed.push(FactChange {
-            fact: Fact::Severity,
-            finding,
-            before: Some(before.severity.name().to_owned()),
-            after: Some(after.severity.name().to_owned()),
-        }),
-        _ => {}
     }
 }
 
@@ -97,12 +99,53 @@ fn judged(after: &Seen, rule: &str) -> Result<String, String> {
         return Ok("its rule is kept now".to_owned());
     }
     if after.findings.iter().any(|finding| finding.rule == rule) {
-        return Ok("its rule finds other things now, and not this".to_owned());
+        return match family(rule) {
+            // A rule that finds something does not say of how many containers it knows nothing.
+            "container" if after.undetermined.iter().any(|it| family(&it.rule) == "container") => {
+                Err("not all containers were read".to_owned())
+            }
+            _ => Ok("its rule finds other things now, and not this".to_owned()),
+        };
     }
     if after.facts.access == Access::Undetermined {
         return Err(format!("access is undetermined: {}", after.facts.access_reason));
     }
-    Ok("its rule does not apply any more".to_owned())
+    match unasked(after, rule) {
+        Some(because) => Err(because.to_owned()),
+        None => Ok("its rule does not apply any more".to_owned()),
+    }
+}
+
+/// The first word of a rule's name says what it looks at.
+fn family(rule: &str) -> &str {
+    rule.split('-').next().unwrap_or(rule)
+}
+
+/// Why the later run has nothing that a rule of which it says no word could look at, although access
+/// is determined. A rule says no word as well where the endpoint has nothing that it is about.
+fn unasked(after: &Seen, rule: &str) -> Option<&'static str> {
+    let Facts { plain, access, tls, .. } = &after.facts;
+    let judged = |families: [&str; 2]| {
+        let found = after.findings.iter().map(|finding| &finding.rule);
+        found.chain(&after.passed).any(|rule| families.contains(&family(rule)))
+    };
+    match family(rule) {
+        "api" => None,
+        "tls" | "cert" | "key" | "client" if *plain => None,
+        "tls" | "cert" | "key" | "client" if tls.is_none() => Some("its TLS was not seen"),
+        "client" if rule == "client-cert-unverified" => {
+            Some("it was shown no certificate that nobody vouches for")
+        }
+        "cert" if rule == "cert-untrusted" || rule.starts_with("cert-chain-") => {
+            Some("nothing was given that tells where its chain should lead")
+        }
+        "tls" | "cert" | "key" | "client" => None,
+        "engine" | "swarm" | "container" if *access == Access::NotDocker => None,
+        "engine" | "swarm" if judged(["engine", "swarm"]) => None,
+        "engine" | "swarm" => Some("the engine did not show its settings"),
+        "container" => Some("its containers were not asked for"),
+        _ => Some("nothing tells whether its rule was asked"),
+    }
 }
 
 fn why_not_then(before: &Seen, rule: &str) -> String {

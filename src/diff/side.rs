@@ -19,6 +19,8 @@ pub struct Side {
     pub ports: Vec<u16>,
     pub targets_digest: Option<String>,
     pub rules_version: Option<String>,
+    /// The day of the advisories.
+    pub data_date: Option<String>,
     /// By endpoint: what it says of those that it does not list.
     pub absent: HashMap<String, (AbsentState, String)>,
     /// `None`: the report does not say.
@@ -44,6 +46,7 @@ impl Side {
             ports: scan.ports.clone(),
             targets_digest: scan.targets_digest.clone(),
             rules_version: tool.map(|tool| tool.rules_version.clone()),
+            data_date: tool.and_then(|tool| tool.data_date.clone()),
             absent: absent.collect(),
             fleet: None,
         }

@@ -31,6 +31,7 @@ fn side(run: Run) -> Side {
         ports: vec![2375, 2376],
         targets_digest: Some("d1".to_owned()),
         rules_version: Some("1".to_owned()),
+        data_date: Some("2026-11-01".to_owned()),
         absent: HashMap::new(),
         fleet: Some(Vec::new()),
     }
@@ -192,6 +193,79 @@ fn a_rule_that_does_not_apply_any_more_takes_its_finding_along() {
     let difference = nights(vec![with(seen(5), expired)], vec![plain]);
     assert_eq!(shape(&difference), [0, 1, 0, 0, 0, 0]);
     assert_eq!(difference.fixed[0].because, "its rule does not apply any more");
+}
+
+/// A rule that says no word because nobody looked has fixed nothing.
+#[test]
+fn what_was_not_looked_at_is_not_fixed() {
+    let silent = |rule: &str, change: &dyn Fn(&mut Seen)| {
+        let mut after = seen(5);
+        change(&mut after);
+        let found = finding(rule, Severity::High, Some("it"));
+        let difference = nights(vec![with(seen(5), found)], vec![after]);
+        let [_, fixed, _, _, open, _] = shape(&difference);
+        assert_eq!(fixed + open, 1, "{rule}: {difference:?}");
+        fixed == 1
+    };
+    let as_it_was = &|_: &mut Seen| {};
+    let behind_a_certificate =
+        &|seen: &mut Seen| seen.facts.access = Access::ClientCertificateRequired;
+    let other_service = &|seen: &mut Seen| seen.facts.access = Access::NotDocker;
+    let plain = &|seen: &mut Seen| (seen.facts.plain, seen.facts.tls) = (true, None);
+    let no_tls = &|seen: &mut Seen| seen.facts.tls = None;
+    let audited = &|seen: &mut Seen| {
+        behind_a_certificate(seen);
+        seen.passed.push("engine-rootful".to_owned());
+    };
+    // Without the option by which it was found, or without what it was read from.
+    assert!(!silent("client-cert-unverified", as_it_was));
+    assert!(!silent("cert-untrusted", as_it_was));
+    assert!(!silent("cert-chain-incomplete", as_it_was));
+    assert!(!silent("container-privileged", as_it_was));
+    assert!(!silent("container-privileged", behind_a_certificate));
+    assert!(!silent("engine-rootful", behind_a_certificate));
+    assert!(!silent("engine-advisory", behind_a_certificate));
+    assert!(!silent("swarm-autolock-off", behind_a_certificate));
+    assert!(!silent("cert-no-san", no_tls));
+    assert!(!silent("of-tomorrow", as_it_was));
+    // With it, the endpoint has nothing more of the kind.
+    assert!(silent("client-cert-unverified", plain));
+    assert!(silent("client-cert-optional", as_it_was));
+    assert!(silent("cert-name-mismatch", as_it_was));
+    assert!(silent("tls-version-1.0", plain));
+    assert!(silent("container-privileged", other_service));
+    assert!(silent("engine-rootful", other_service));
+    assert!(silent("swarm-autolock-off", audited));
+    assert!(silent("api-filtered", behind_a_certificate));
+}
+
+#[test]
+fn a_container_that_could_not_be_read_is_not_fixed() {
+    let container = |id: &str| {
+        finding("container-privileged", Severity::High, Some(&format!("container {id}")))
+    };
+    let before = vec![with(with(seen(5), container("1")), container("2"))];
+    let read = vec![with(seen(5), container("2"))];
+    assert_eq!(shape(&nights(before.clone(), read.clone())), [0, 1, 0, 0, 0, 0]);
+    let in_part = read.into_iter().map(|seen| undetermined(seen, "container-host-mount"));
+    let difference = nights(before, in_part.collect());
+    assert_eq!(shape(&difference), [0, 0, 0, 0, 1, 0]);
+    let because = &difference.not_reached[0].findings[0].because;
+    assert_eq!(because, "not all containers were read");
+}
+
+#[test]
+fn a_grade_is_better_only_by_what_was_judged_again() {
+    let graded = |seen: Seen, grade| {
+        let facts = Facts { grade: Some(grade), ..seen.facts.clone() };
+        Seen { facts, ..seen }
+    };
+    let before = || vec![graded(with(seen(5), open_api()), Grade::F)];
+    let unknown = |grade| vec![graded(undetermined(seen(5), "api-open"), grade)];
+    assert_eq!(shape(&nights(before(), unknown(Grade::A))), [0, 0, 0, 0, 1, 0]);
+    let worse = nights(unknown(Grade::A), before());
+    assert_eq!(shape(&worse), [1, 0, 1, 0, 0, 0]);
+    assert_eq!(shape(&nights(before(), vec![seen(5)])), [0, 1, 1, 0, 0, 0]);
 }
 
 fn absent(mut side: Side, id: &str, state: AbsentState) -> Side {
@@ -376,6 +450,25 @@ fn a_reused_key_is_fixed_only_where_all_showed_theirs() {
         (Side { fleet: reused(&ids), ..tuesday() }, vec![seen(5), seen(6)]),
     );
     assert_eq!(rules(&new.new), ["key-reused"]);
+    // What is accepted across endpoints counts again as anywhere else.
+    let accepted = |fleet: Option<Vec<FleetSeen>>| {
+        let mut fleet = fleet.unwrap();
+        fleet[0].finding.suppressed = Some(Suppression {
+            reason: "lab".to_owned(),
+            expires: "2026-12-24".parse().unwrap(),
+            source: "docksweep.toml:3".to_owned(),
+        });
+        Some(fleet)
+    };
+    let both = || vec![seen(5), seen(6)];
+    let suppressed = || Side { fleet: accepted(reused(&ids)), ..monday() };
+    let active = || Side { fleet: reused(&ids), ..tuesday() };
+    let expired = compare((suppressed(), both()), (active(), both()));
+    assert_eq!(shape(&expired), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(expired.new[0].because, "it is no longer suppressed (lab)");
+    let taken = compare((active(), both()), (suppressed(), both()));
+    assert_eq!(shape(&taken), [0, 0, 1, 0, 0, 0]);
+    assert_eq!(taken.changed[0].endpoint, "fleet");
     // A report that does not say is no witness.
     let unsaid = compare(before(), (Side { fleet: None, ..tuesday() }, vec![seen(5), seen(6)]));
     assert_eq!(shape(&unsaid), [0; 6]);
@@ -388,8 +481,10 @@ fn runs_that_are_not_alike_are_said_to_be() {
     other.targets_digest = Some("d2".to_owned());
     other.run.vantage = Some("oslo".to_owned());
     other.rules_version = Some("2".to_owned());
+    other.data_date = None;
     let notes = compare((monday(), vec![]), (other, vec![])).notes;
-    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert_eq!(notes.len(), 4, "{notes:?}");
+    assert!(notes[3].contains("different advisories (2026-11-01 and unknown)"), "{notes:?}");
     let notes = compare((tuesday(), vec![]), (monday(), vec![])).notes;
     assert!(notes[0].contains("the other way round"), "{notes:?}");
 }
@@ -476,6 +571,7 @@ fn a_stored_endpoint_is_the_endpoint() {
     let mut stored = Vec::new();
     crate::report::stored::endpoints(bytes.as_slice(), |endpoint: StoredEndpoint| {
         stored.push(Seen::from(endpoint));
+        std::ops::ControlFlow::Continue(())
     })
     .unwrap();
     assert_eq!(stored, report.endpoints.iter().map(Seen::from).collect::<Vec<_>>());

@@ -4,17 +4,15 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use num_bigint::BigUint;
 use rusqlite::params;
 
-use super::record::{time, vantage};
+use super::record::{KEPT_IN_MIND, time, vantage};
 use super::{History, HistoryError};
 use crate::report::v1;
 use crate::rules::fleet::{Past, PastHolder, PastModulus};
 
-/// How long an endpoint that is not reached is asked for again.
-const KEPT_IN_MIND: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Moduli of earlier runs to compare with, those seen last: as many of 2048 bits go in one batch.
 const MODULI: i64 = 65_536;
 
@@ -37,7 +35,8 @@ impl History {
         is_target: impl Fn(SocketAddr) -> bool,
     ) -> Result<Recalled, HistoryError> {
         let mut expected = Vec::new();
-        let is_recent = |last: Timestamp| scan.started_at.duration_since(last) <= KEPT_IN_MIND;
+        let since = scan.started_at.as_millisecond() - KEPT_IN_MIND;
+        let is_recent = |last: Timestamp| last.as_millisecond() >= since;
         if let Some(run) = self.previous(scan)? {
             self.endpoints(run, |seen| {
                 if seen.last_seen.is_none_or(is_recent) {
@@ -46,11 +45,7 @@ impl History {
                 ControlFlow::Continue(())
             })?;
         }
-        let keys = || -> rusqlite::Result<Past> {
-            let holders = self.holders(&vantage(scan), is_target)?;
-            Ok(Past { holders, moduli: self.moduli(&vantage(scan))? })
-        };
-        let keys = keys().map_err(|error| self.error(error))?;
+        let keys = self.keys(scan, is_target)?;
         // Whether they still hold their keys matters also where no run is compared with this one.
         let asked = keys.holders.iter().filter(|holder| holder.current && holder.asked);
         let asked = asked.filter(|holder| is_recent(holder.last_seen));
@@ -58,23 +53,42 @@ impl History {
         Ok(Recalled { expected, keys })
     }
 
+    /// Keys that were known before `scan`. `is_target` says whether it asked a port.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn keys(
+        &self,
+        scan: &v1::Scan,
+        is_target: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Past, HistoryError> {
+        let read = || -> rusqlite::Result<Past> {
+            let holders = self.holders(scan, is_target)?;
+            Ok(Past { holders, moduli: self.moduli(&vantage(scan))? })
+        };
+        read().map_err(|error| self.error(error))
+    }
+
     fn holders(
         &self,
-        vantage: &str,
+        scan: &v1::Scan,
         is_target: impl Fn(SocketAddr) -> bool,
     ) -> rusqlite::Result<Vec<PastHolder>> {
-        let company = self.company(vantage)?;
+        let (vantage, at) = (vantage(scan), scan.started_at.as_millisecond());
+        let company = self.company(&vantage, at)?;
         let mut statement = self.connection.prepare(
             "SELECT o.proved_key, o.key_subject, e.name, e.address, e.port, max(o.engine_id),
-                    min(o.first_seen), max(o.last_seen),
-                    (SELECT max(last_seen) FROM observation WHERE endpoint = e.id),
+                    min(o.first_seen), min(max(o.last_seen), ?2),
+                    (SELECT min(max(last_seen), ?2) FROM observation
+                     WHERE endpoint = e.id AND first_seen < ?2),
                     (SELECT max(run.started_at) FROM absent JOIN run ON run.id = absent.run
-                     WHERE absent.endpoint = e.id AND absent.state = 'closed')
+                     WHERE absent.endpoint = e.id AND absent.state = 'closed'
+                         AND run.started_at < ?2)
              FROM observation AS o JOIN endpoint AS e ON e.id = o.endpoint
-             WHERE o.proved_key IS NOT NULL AND e.vantage = ?1
+             WHERE o.proved_key IS NOT NULL AND e.vantage = ?1 AND o.first_seen < ?2
              GROUP BY o.proved_key, e.id",
         )?;
-        let mut rows = statement.query([vantage])?;
+        let mut rows = statement.query(params![vantage, at])?;
         let mut holders = Vec::new();
         while let Some(row) = rows.next()? {
             let (key, endpoint): (String, String) = (row.get(0)?, row.get(2)?);
@@ -103,13 +117,13 @@ impl History {
 
     /// Which endpoints were found with a reused key in one run: the key's first digits, as the
     /// finding's subject has them, and the endpoint.
-    fn company(&self, vantage: &str) -> rusqlite::Result<HashSet<(String, String)>> {
+    fn company(&self, vantage: &str, at: i64) -> rusqlite::Result<HashSet<(String, String)>> {
         let mut statement = self.connection.prepare(
             "SELECT DISTINCT f.subject, f.endpoints FROM fleet_finding AS f
              JOIN run ON run.id = f.run JOIN rule ON rule.id = f.rule
-             WHERE rule.name = 'key-reused' AND run.vantage = ?1",
+             WHERE rule.name = 'key-reused' AND run.vantage = ?1 AND run.started_at < ?2",
         )?;
-        let mut rows = statement.query([vantage])?;
+        let mut rows = statement.query(params![vantage, at])?;
         let mut company = HashSet::new();
         while let Some(row) = rows.next()? {
             let (subject, endpoints): (Option<String>, String) = (row.get(0)?, row.get(1)?);

@@ -1,6 +1,6 @@
 //! Opens the file: whose it is, of which version, and whether it is whole, all before it is written to.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 const APPLICATION_ID: i64 = 0x6473_7770;
 
 /// From an empty file to the present version, a step each.
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// Of a file up to this size, every page is looked at before it is used.
 const CHECKED_WHOLE: u64 = 64 << 20;
@@ -36,28 +36,21 @@ impl History {
     pub fn open(path: &Path, missing: Missing) -> Result<Self, HistoryError> {
         let io = |source| HistoryError::Io { path: path.to_owned(), source };
         let sqlite = |source| HistoryError::of(path, source);
-        let mut options = OpenOptions::new();
-        options.read(true);
-        let (file, fresh) = match options.open(path) {
-            Ok(file) => (file, false),
+        match fs::metadata(path) {
+            Ok(metadata) => check(path, &metadata)?,
             Err(error) if error.kind() == ErrorKind::NotFound && missing == Missing::Create => {
                 // Who may read it is settled before there is anything to read.
-                let created = options.write(true).create_new(true).mode(0o600).open(path);
-                match created {
-                    Ok(file) => (file, true),
-                    // Another run was faster.
+                let mut options = OpenOptions::new();
+                match options.write(true).create_new(true).mode(0o600).open(path) {
+                    Ok(_) => {}
+                    // Another run was faster, or a symbolic link leads nowhere.
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                        (File::open(path).map_err(io)?, false)
+                        check(path, &fs::metadata(path).map_err(io)?)?;
                     }
                     Err(error) => return Err(io(error)),
                 }
             }
             Err(error) => return Err(io(error)),
-        };
-        let length = file.metadata().map_err(io)?.len();
-        if !fresh && length > 0 {
-            begins_as_ours(path, file)?;
-            checked(path, length)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
@@ -78,14 +71,26 @@ const fn known() -> i64 {
     MIGRATIONS.len() as i64
 }
 
+/// Before it is opened as a database.
+fn check(path: &Path, metadata: &Metadata) -> Result<(), HistoryError> {
+    // A pipe would be waited for, for ever.
+    if !metadata.is_file() {
+        let what = "it is no file".to_owned();
+        return Err(HistoryError::Foreign { path: path.to_owned(), what });
+    }
+    if metadata.len() == 0 {
+        return Ok(());
+    }
+    begins_as_ours(path)?;
+    checked(path, metadata.len())
+}
+
 /// By its first bytes alone: what is not ours is not even opened as a database.
-fn begins_as_ours(path: &Path, file: File) -> Result<(), HistoryError> {
+fn begins_as_ours(path: &Path) -> Result<(), HistoryError> {
     let io = |source| HistoryError::Io { path: path.to_owned(), source };
     let foreign =
         |what: &str| Err(HistoryError::Foreign { path: path.to_owned(), what: what.to_owned() });
-    if !file.metadata().map_err(io)?.is_file() {
-        return foreign("it is no file");
-    }
+    let file = File::open(path).map_err(io)?;
     let mut header = Vec::new();
     file.take(HEADER as u64).read_to_end(&mut header).map_err(io)?;
     if !header.starts_with(MAGIC) {

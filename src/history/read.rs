@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
-use super::record::{scope, time, vantage};
+use super::record::{UNSAID, scope, time, vantage};
 use super::{History, HistoryError};
 use crate::diff::side::{Facts, FindingSeen, FleetSeen, Seen, Side, TlsSeen};
 use crate::observation::TlsVersion;
@@ -49,6 +49,8 @@ pub struct Period {
 pub enum State {
     Seen(Box<Seen>),
     Absent(AbsentState),
+    /// The run does not list it, and says no word of it.
+    Unsaid,
 }
 
 /// What an observation's columns are, in the order of `seen_of`.
@@ -104,24 +106,7 @@ impl History {
     /// # Errors
     /// The database's.
     pub fn previous(&self, scan: &v1::Scan) -> Result<Option<i64>, HistoryError> {
-        self.connection
-            .query_row(
-                "SELECT id FROM run
-                 WHERE vantage = ?1 AND (scope = ?2 OR (targets_digest = ?3 AND shard IS ?4))
-                     AND complete AND started_at <= ?5 AND scan_id <> ?6
-                 ORDER BY targets_digest IS ?3 DESC, started_at DESC, id DESC LIMIT 1",
-                params![
-                    vantage(scan),
-                    scope(scan),
-                    scan.targets_digest,
-                    scan.shard,
-                    scan.started_at.as_millisecond(),
-                    scan.id
-                ],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(|error| self.error(error))
+        previous(&self.connection, scan).map_err(|error| self.error(error))
     }
 
     /// The last complete run and the one before it of the same targets.
@@ -181,7 +166,11 @@ impl History {
     ) -> Result<(), HistoryError> {
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(&format!(
-                "SELECT {OBSERVED}, CASE WHEN away THEN observation.last_seen END
+                "SELECT {OBSERVED}, CASE WHEN away THEN ifnull(
+                     (SELECT max(run.started_at) FROM seen JOIN run ON run.id = seen.run
+                      WHERE seen.observation = met.observation
+                          AND run.started_at < (SELECT started_at FROM run WHERE id = ?1)),
+                     observation.last_seen) END
                  FROM (SELECT observation, 0 AS away FROM seen WHERE run = ?1
                        UNION ALL
                        SELECT observation, 1 FROM absent
@@ -265,7 +254,8 @@ impl History {
                     let seen = one.query_row([observation], |row| seen_of(row, &mut findings))?;
                     State::Seen(Box::new(seen))
                 }
-                (None, state) => State::Absent(word(state.as_deref().unwrap_or_default())?),
+                (None, Some(state)) if state != UNSAID => State::Absent(word(state)?),
+                (None, _) => State::Unsaid,
             };
             let (first, last) = (time(started), time(started));
             periods.push(Period { first, last, runs: 1, numbers: (number, number), state });
@@ -273,6 +263,27 @@ impl History {
         }
         Ok(periods)
     }
+}
+
+/// As [`History::previous`].
+pub(super) fn previous(connection: &Connection, scan: &v1::Scan) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row(
+            "SELECT id FROM run
+             WHERE vantage = ?1 AND (scope = ?2 OR (targets_digest = ?3 AND shard IS ?4))
+                 AND complete AND started_at <= ?5 AND scan_id <> ?6
+             ORDER BY targets_digest IS ?3 DESC, started_at DESC, id DESC LIMIT 1",
+            params![
+                vantage(scan),
+                scope(scan),
+                scan.targets_digest,
+                scan.shard,
+                scan.started_at.as_millisecond(),
+                scan.id
+            ],
+            |row| row.get(0),
+        )
+        .optional()
 }
 
 const FINDINGS: &str =

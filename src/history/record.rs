@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params}
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::read::previous;
 use super::{History, HistoryError};
 use crate::diff::Seen;
 use crate::finding::Severity;
@@ -17,58 +18,40 @@ use crate::observation::TlsVersion;
 use crate::report::v1;
 use crate::rules::fleet::EndpointKeys;
 
-/// What became of a run that was to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// By this number.
-    As(i64),
-    /// A run with this id was kept before, and was complete.
+/// What becomes of a run that is to be kept.
+#[derive(Debug)]
+pub enum Begun<'h> {
+    /// Its endpoints are to come.
+    New(Box<Recording<'h>>),
+    /// A run with this id was kept before, by this number, and was complete.
     Before(i64),
 }
 
-/// All of a report but its endpoints.
-#[derive(Clone, Copy, Debug)]
-pub struct Around<'a> {
-    pub scan: &'a v1::Scan,
-    pub tool: &'a v1::Tool,
-    pub fleet_findings: &'a [v1::FleetFinding],
-}
-
 impl History {
-    /// Keeps a run whose endpoints `each` hands over one by one, with what they showed of keys.
-    /// A run that was cut short gives way to one of the same id.
+    /// Begins to keep a run. What is not finished is not kept. A run that was cut short gives way to
+    /// one of the same id.
     ///
     /// # Errors
-    /// The database's, or the first of `each`; nothing is kept then.
-    pub fn record<E: From<HistoryError>>(
-        &mut self,
-        around: Around<'_>,
-        each: impl FnOnce(&mut Recording<'_>) -> Result<(), E>,
-    ) -> Result<Recorded, E> {
-        let path = self.path.clone();
-        let sqlite = |source| HistoryError::of(&path, source);
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sqlite)?;
-        let run = match begin(&transaction, around).map_err(sqlite)? {
-            Recorded::As(run) => run,
-            before @ Recorded::Before(_) => return Ok(before),
+    /// The database's.
+    pub fn begin(&mut self, scan: &v1::Scan, tool: &v1::Tool) -> Result<Begun<'_>, HistoryError> {
+        let Self { path, connection } = self;
+        let sqlite = |source| HistoryError::of(path, source);
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        let run = match begin(&transaction, scan, tool).map_err(sqlite)? {
+            Place::New(run) => run,
+            Place::Taken(run) => return Ok(Begun::Before(run)),
         };
-        let mut recording = Recording {
-            path: &path,
-            transaction: &transaction,
+        Ok(Begun::New(Box::new(Recording {
+            path,
+            transaction,
             run,
-            vantage: vantage(around.scan),
-            at: around.scan.started_at.as_millisecond(),
+            vantage: vantage(scan),
+            at: scan.started_at.as_millisecond(),
             rules: HashMap::new(),
             passed: HashMap::new(),
             summary: v1::Summary::default(),
-        };
-        each(&mut recording)?;
-        recording.end(around).map_err(sqlite)?;
-        transaction.commit().map_err(sqlite)?;
-        Ok(Recorded::As(run))
+        })))
     }
 
     /// What a query's error means.
@@ -85,7 +68,10 @@ pub(super) fn vantage(scan: &v1::Scan) -> String {
 /// The words by which a scan was asked for: a name may lead elsewhere tomorrow, and a list in a file
 /// grow, which makes another digest of the same scan.
 pub(super) fn scope(scan: &v1::Scan) -> String {
-    spelled(&(&scan.targets, &scan.excluded, &scan.ports, &scan.shard))
+    let (mut targets, mut excluded) = (scan.targets.clone(), scan.excluded.clone());
+    targets.sort();
+    excluded.sort();
+    spelled(&(targets, excluded, &scan.ports, &scan.shard))
 }
 
 /// A value in JSON. The types here are all strings, numbers and lists of them.
@@ -93,15 +79,23 @@ pub(super) fn spelled(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn begin(transaction: &Transaction<'_>, around: Around<'_>) -> rusqlite::Result<Recorded> {
-    let Around { scan, tool, .. } = around;
+enum Place {
+    New(i64),
+    Taken(i64),
+}
+
+fn begin(
+    transaction: &Transaction<'_>,
+    scan: &v1::Scan,
+    tool: &v1::Tool,
+) -> rusqlite::Result<Place> {
     let known: Option<(i64, bool)> = transaction
         .query_row("SELECT id, complete FROM run WHERE scan_id = ?1", [&scan.id], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
     match known {
-        Some((run, true)) => return Ok(Recorded::Before(run)),
+        Some((run, true)) => return Ok(Place::Taken(run)),
         // Of a run that is gone on with, the endpoints come all again.
         Some((run, false)) => transaction.execute("DELETE FROM run WHERE id = ?1", [run])?,
         None => 0,
@@ -123,14 +117,14 @@ fn begin(transaction: &Transaction<'_>, around: Around<'_>) -> rusqlite::Result<
             spelled(tool),
         ],
     )?;
-    Ok(Recorded::As(transaction.last_insert_rowid()))
+    Ok(Place::New(transaction.last_insert_rowid()))
 }
 
 /// A run that is being kept.
 #[derive(Debug)]
 pub struct Recording<'a> {
     path: &'a Path,
-    transaction: &'a Transaction<'a>,
+    transaction: Transaction<'a>,
     run: i64,
     vantage: String,
     /// When the run started, in milliseconds.
@@ -341,9 +335,45 @@ impl Recording<'_> {
         }
     }
 
-    /// What stands around the endpoints, once all are there.
-    fn end(mut self, around: Around<'_>) -> rusqlite::Result<()> {
-        for fleet in around.fleet_findings {
+    /// Keeps the run, once all endpoints are there, and returns its number.
+    ///
+    /// # Errors
+    /// The database's; nothing is kept then.
+    pub fn finish(
+        self,
+        scan: &v1::Scan,
+        fleet_findings: &[v1::FleetFinding],
+    ) -> Result<i64, HistoryError> {
+        let path = self.path;
+        self.try_finish(scan, fleet_findings).map_err(|error| HistoryError::of(path, error))
+    }
+
+    fn try_finish(
+        mut self,
+        scan: &v1::Scan,
+        fleet_findings: &[v1::FleetFinding],
+    ) -> rusqlite::Result<i64> {
+        self.fleet(fleet_findings)?;
+        self.absent(scan)?;
+        let worst = Severity::WORST_FIRST
+            .into_iter()
+            .find(|severity| self.summary.by_severity.of(*severity) > 0);
+        self.transaction.execute(
+            "UPDATE run SET endpoints = ?2, worst = ?3, summary = ?4, scan = ?5 WHERE id = ?1",
+            params![
+                self.run,
+                i64::try_from(self.summary.endpoints).unwrap_or(i64::MAX),
+                worst.map(Severity::name),
+                spelled(&self.summary),
+                spelled(scan),
+            ],
+        )?;
+        self.transaction.commit()?;
+        Ok(self.run)
+    }
+
+    fn fleet(&mut self, fleet_findings: &[v1::FleetFinding]) -> rusqlite::Result<()> {
+        for fleet in fleet_findings {
             self.summary.add_fleet(fleet);
             let finding = &fleet.finding;
             let rule = self.rule(&finding.rule, &finding.title)?;
@@ -363,16 +393,28 @@ impl Recording<'_> {
                 ],
             )?;
         }
-        for absent in &around.scan.absent {
-            // With what was last known before this run, so that it is not forgotten while it is away.
+        Ok(())
+    }
+
+    /// Endpoints that are not in this run, with what was last known of them before it, so that they
+    /// are not forgotten while they are away. `CROSS JOIN` keeps SQLite from going through the whole
+    /// run for each.
+    fn absent(&self, scan: &v1::Scan) -> rusqlite::Result<()> {
+        for absent in &scan.absent {
             self.transaction
                 .prepare_cached(
                     "INSERT OR IGNORE INTO absent (run, endpoint, state, observation)
                      SELECT ?1, endpoint.id, ?4,
-                            (SELECT observation.id FROM observation
-                             WHERE observation.endpoint = endpoint.id AND last_seen < ?5
-                             ORDER BY last_seen DESC LIMIT 1)
-                     FROM endpoint WHERE vantage = ?2 AND name = ?3",
+                            (SELECT seen.observation FROM observation
+                             JOIN seen ON seen.observation = observation.id
+                             JOIN run ON run.id = seen.run
+                             WHERE observation.endpoint = endpoint.id AND run.started_at < ?5
+                             ORDER BY run.started_at DESC, run.id DESC LIMIT 1)
+                     FROM endpoint WHERE vantage = ?2 AND name = ?3
+                         AND NOT EXISTS (SELECT 1 FROM observation AS it
+                                         CROSS JOIN seen
+                                             ON seen.observation = it.id AND seen.run = ?1
+                                         WHERE it.endpoint = endpoint.id)",
                 )?
                 .execute(params![
                     self.run,
@@ -382,21 +424,38 @@ impl Recording<'_> {
                     self.at
                 ])?;
         }
-        let worst = Severity::WORST_FIRST
-            .into_iter()
-            .find(|severity| self.summary.by_severity.of(*severity) > 0);
-        self.transaction.execute(
-            "UPDATE run SET endpoints = ?2, worst = ?3, summary = ?4 WHERE id = ?1",
-            params![
-                self.run,
-                i64::try_from(self.summary.endpoints).unwrap_or(i64::MAX),
-                worst.map(Severity::name),
-                spelled(&self.summary)
-            ],
-        )?;
+        // A report that knew of no earlier run, as of shards, says no word of who is not in it.
+        if scan.complete
+            && let Some(previous) = previous(&self.transaction, scan)?
+        {
+            self.transaction.execute(
+                "INSERT OR IGNORE INTO absent (run, endpoint, state, observation)
+                 SELECT ?1, observation.endpoint, ?3, observation.id
+                 FROM (SELECT observation FROM seen WHERE run = ?2
+                       UNION ALL
+                       SELECT observation FROM absent
+                       WHERE run = ?2 AND observation IS NOT NULL
+                           AND state NOT IN ('closed', 'not-in-targets')) AS met
+                 JOIN observation ON observation.id = met.observation
+                 WHERE observation.last_seen >= ?4
+                     AND NOT EXISTS (SELECT 1 FROM seen
+                                     WHERE run = ?1 AND observation = met.observation)
+                     AND NOT EXISTS (SELECT 1 FROM observation AS it
+                                     CROSS JOIN seen
+                                         ON seen.observation = it.id AND seen.run = ?1
+                                     WHERE it.endpoint = observation.endpoint)",
+                params![self.run, previous, UNSAID, self.at - KEPT_IN_MIND],
+            )?;
+        }
         Ok(())
     }
 }
+
+/// The state of an absent endpoint of which the run says no word.
+pub(super) const UNSAID: &str = "unsaid";
+
+/// How long an endpoint that is not reached is asked for again, in milliseconds.
+pub(super) const KEPT_IN_MIND: i64 = 30 * 86_400_000;
 
 fn names(versions: &[TlsVersion]) -> String {
     versions.iter().map(|version| version.name()).collect::<Vec<_>>().join(" ")

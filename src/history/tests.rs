@@ -44,22 +44,22 @@ fn night(number: i64) -> Report {
     report
 }
 
-fn record(history: &mut History, report: &Report) -> Result<Recorded, HistoryError> {
+/// `Err` within: it was kept before.
+fn record(history: &mut History, report: &Report) -> Result<Result<i64, i64>, HistoryError> {
     let Report { scan, tool, fleet_findings, .. } = report;
-    history.record(Around { scan, tool, fleet_findings }, |recording| {
-        for endpoint in &report.endpoints {
-            let observation = &endpoint.observation;
-            recording.add(endpoint, &EndpointKeys::of(observation, &assess(observation)))?;
-        }
-        Ok(())
-    })
+    let mut recording = match history.begin(scan, tool)? {
+        Begun::New(recording) => recording,
+        Begun::Before(run) => return Ok(Err(run)),
+    };
+    for endpoint in &report.endpoints {
+        let observation = &endpoint.observation;
+        recording.add(endpoint, &EndpointKeys::of(observation, &assess(observation)))?;
+    }
+    recording.finish(scan, fleet_findings).map(Ok)
 }
 
 fn kept(history: &mut History, report: &Report) -> i64 {
-    match record(history, report).unwrap() {
-        Recorded::As(run) => run,
-        Recorded::Before(run) => panic!("kept before, as {run}"),
-    }
+    record(history, report).unwrap().unwrap()
 }
 
 fn endpoints(history: &History, run: i64) -> Vec<Seen> {
@@ -135,7 +135,7 @@ fn a_run_is_there_once_and_one_that_was_cut_short_gives_way() {
     let run = kept(&mut history, &night(0));
     assert_eq!(history.runs().unwrap().len(), 1);
     assert_eq!(endpoints(&history, run).len(), night(0).endpoints.len());
-    assert_eq!(record(&mut history, &night(0)).unwrap(), Recorded::Before(run));
+    assert_eq!(record(&mut history, &night(0)).unwrap(), Err(run));
     assert_eq!(history.run("night-0").unwrap(), run);
     assert_eq!(history.run(&run.to_string()).unwrap(), run);
     let error = history.run("night-9").unwrap_err().to_string();
@@ -213,6 +213,135 @@ fn who_is_away_is_not_forgotten_until_the_port_is_closed() {
     assert_eq!((*silent, *closed), (AbsentState::Silent, AbsentState::Closed));
 }
 
+/// A report that knew of no history does not say what became of the others: they are carried along
+/// as those are that did not answer.
+#[test]
+fn who_is_not_mentioned_is_not_forgotten() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    let without = |number| {
+        let mut report = night(number);
+        report.endpoints.remove(0);
+        report
+    };
+    let all = night(0).endpoints.len();
+    kept(&mut history, &night(0));
+    let second = kept(&mut history, &without(1));
+    let third = kept(&mut history, &without(2));
+    for run in [second, third] {
+        let known = endpoints(&history, run);
+        assert_eq!(known.len(), all);
+        assert_eq!(known[0].last_seen, Some(night(0).scan.started_at));
+        assert!(known[1..].iter().all(|seen| seen.last_seen.is_none()));
+    }
+    assert_eq!(history.recall(&night(3).scan, |_| true).unwrap().expected.len(), all);
+    let known = history.address(night(0).endpoints[0].address).unwrap();
+    let states: Vec<_> = known[0].periods.iter().map(|it| (it.runs, &it.state)).collect();
+    assert!(matches!(states.as_slice(), [(1, State::Seen(_)), (2, State::Unsaid)]), "{states:?}");
+    // A run that was cut short says nothing of anybody.
+    let mut cut = without(3);
+    cut.scan.complete = false;
+    let cut = kept(&mut history, &cut);
+    assert_eq!(endpoints(&history, cut).len(), all - 1);
+    // After a month nobody waits for it.
+    let late = kept(&mut history, &without(40));
+    assert_eq!(endpoints(&history, late).len(), all - 1);
+}
+
+/// Of an earlier run that is brought in late: what was known then, not what is known today.
+#[test]
+fn a_run_that_comes_late_takes_its_place() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    kept(&mut history, &night(0));
+    let mut changed = night(4);
+    changed.endpoints[0].api.reason = "of later".to_owned();
+    kept(&mut history, &changed);
+    let last = kept(&mut history, &night(5));
+    let mut late = night(2);
+    let id = late.endpoints.remove(0).id;
+    late.scan.absent = vec![Absent { id, state: AbsentState::Silent, reason: String::new() }];
+    let late = kept(&mut history, &late);
+    let carried = endpoints(&history, late).remove(0);
+    assert_eq!(carried.facts.access_reason, night(0).endpoints[0].api.reason);
+    assert_eq!(carried.last_seen, Some(night(0).scan.started_at));
+    assert_eq!(history.last_two().unwrap().unwrap().1, last);
+}
+
+/// What the merge of two reports or a faulty one may hold: the same endpoint both ways.
+#[test]
+fn who_is_listed_is_not_absent() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    kept(&mut history, &night(0));
+    let mut both = night(1);
+    let id = both.endpoints[0].id.clone();
+    both.scan.absent = vec![Absent { id, state: AbsentState::Silent, reason: String::new() }];
+    let run = kept(&mut history, &both);
+    assert_eq!(endpoints(&history, run).len(), both.endpoints.len());
+    assert_eq!(count(&history, "absent"), 0);
+}
+
+#[test]
+fn old_runs_go_with_all_that_only_they_saw() {
+    let bed = Bed::new();
+    let mut history = bed.open();
+    let mut first = night(0);
+    first.endpoints[0].api.reason = "seen once".to_owned();
+    kept(&mut history, &first);
+    let mut cut = night(1);
+    cut.scan.complete = false;
+    kept(&mut history, &cut);
+    // Away since the second night, known from the first.
+    let mut away = night(2);
+    away.endpoints.truncate(1);
+    let second = kept(&mut history, &away);
+    let mut other = night(2);
+    (other.scan.id, other.scan.targets) = ("other".to_owned(), vec!["10.9.0.0/16".to_owned()]);
+    (other.scan.targets_digest, other.endpoints) = (None, Vec::new());
+    kept(&mut history, &other);
+    let known = endpoints(&history, second);
+    assert_eq!(history.prune(night(2).scan.started_at).unwrap(), 2);
+    assert_eq!(endpoints(&history, second), known, "also who is away");
+    assert_eq!(count(&history, "observation"), i64::try_from(known.len()).unwrap());
+    // The last complete run of each target list stays, however old.
+    let late = night(99).scan.started_at;
+    assert_eq!(history.prune(late).unwrap(), 0);
+    let mut moved = night(50);
+    moved.endpoints.truncate(1);
+    let last = kept(&mut history, &moved);
+    assert_eq!(history.prune(late).unwrap(), 1);
+    history.compact().unwrap();
+    let numbers: Vec<i64> = history.runs().unwrap().iter().map(|run| run.number).collect();
+    assert_eq!(numbers, [4, last]);
+    assert_eq!(["endpoint", "observation", "seen"].map(|it| count(&history, it)), [1; 3]);
+    let findings = i64::try_from(moved.endpoints[0].findings.len()).unwrap();
+    assert_eq!((count(&history, "finding"), count(&history, "absent")), (findings, 0));
+    assert_eq!(count(&history, "pragma_foreign_key_check"), 0);
+}
+
+/// A file that the first version wrote, with a run in it.
+#[test]
+fn an_older_history_is_brought_up_to_date() {
+    let bed = Bed::new();
+    kept(&mut bed.open(), &night(0));
+    let older = Connection::open(bed.path()).unwrap();
+    older.execute_batch("DROP INDEX absent_by_observation; PRAGMA user_version = 1").unwrap();
+    let tables = "SELECT count(*), sum(length(sql)) FROM sqlite_schema WHERE sql NOT NULL";
+    let shape = |connection: &Connection| -> (i64, i64) {
+        connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let first = Connection::open_in_memory().unwrap();
+    first.execute_batch(include_str!("schema-1.sql")).unwrap();
+    assert_eq!(shape(&older), shape(&first));
+    drop(older);
+    let mut history = bed.open();
+    assert_eq!(shape(&history.connection), shape(&Bed::new().open().connection));
+    assert_eq!(history.runs().unwrap().len(), 1);
+    kept(&mut history, &night(1));
+    assert!(history.last_two().unwrap().is_some());
+}
+
 /// Opening `bytes` fails with `expected` in its words and leaves every byte as it is.
 #[track_caller]
 fn assert_refused(bytes: &[u8], expected: &str) {
@@ -260,7 +389,7 @@ fn a_newer_history_is_refused_with_its_version() {
     drop(newer);
     assert_refused(
         &std::fs::read(bed.path()).unwrap(),
-        "a history of version 7, and this program knows versions up to 1",
+        "a history of version 7, and this program knows versions up to 2",
     );
 }
 
@@ -282,8 +411,20 @@ fn where_nothing_is_to_be_made_nothing_is_made() {
     let bed = Bed::new();
     assert!(History::open(&bed.path(), Missing::Refuse).is_err());
     assert!(!bed.path().exists());
-    let error = History::open(bed.folder.path(), Missing::Create).unwrap_err();
-    assert!(error.to_string().contains("it is no file"), "{error}");
+    // A pipe would keep us waiting for who writes to it.
+    let pipe = bed.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [bed.folder.path(), &pipe, "/dev/null".as_ref()] {
+        let error = History::open(path, Missing::Create).unwrap_err();
+        assert!(error.to_string().contains("it is no file"), "{error}");
+    }
+    // A symbolic link is followed, and must lead somewhere.
+    let link = bed.folder.path().join("link");
+    std::os::unix::fs::symlink(bed.path(), &link).unwrap();
+    let error = History::open(&link, Missing::Create).unwrap_err();
+    assert!(matches!(error, HistoryError::Io { .. }), "{error:?}");
+    kept(&mut bed.open(), &night(0));
+    assert_eq!(History::open(&link, Missing::Refuse).unwrap().runs().unwrap().len(), 1);
 }
 
 #[test]
@@ -291,13 +432,12 @@ fn half_a_run_is_no_run() {
     let bed = Bed::new();
     let mut history = bed.open();
     let report = night(0);
-    let Report { scan, tool, fleet_findings, .. } = &report;
-    let broken = history.record(Around { scan, tool, fleet_findings }, |recording| {
-        let observation = &report.endpoints[0].observation;
-        let keys = EndpointKeys::of(observation, &assess(observation));
-        recording.add(&report.endpoints[0], &keys)?;
-        Err(HistoryError::NoRun { path: PathBuf::new(), run: "it".to_owned() })
-    });
-    assert!(broken.is_err());
+    let Begun::New(mut recording) = history.begin(&report.scan, &report.tool).unwrap() else {
+        panic!("it was kept before")
+    };
+    let observation = &report.endpoints[0].observation;
+    let keys = EndpointKeys::of(observation, &assess(observation));
+    recording.add(&report.endpoints[0], &keys).unwrap();
+    drop(recording);
     assert_eq!(["run", "endpoint", "observation", "seen"].map(|it| count(&history, it)), [0; 4]);
 }

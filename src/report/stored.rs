@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Read;
 use std::marker::PhantomData;
+use std::ops::ControlFlow;
 
 use serde::Deserialize;
 use serde::de::{
@@ -38,7 +39,7 @@ pub enum StoredError {
 
 /// The head alone; reads on past the endpoints only if it does not come first.
 pub fn head(reader: impl Read) -> Result<Head, StoredError> {
-    let mut reading = Reading::new(Want::Head, |_: IgnoredAny| {});
+    let mut reading = Reading::new(Want::Head, |_: IgnoredAny| ControlFlow::Continue(()));
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = (&mut reading).deserialize(&mut json);
     reading.check()?;
@@ -50,10 +51,10 @@ pub fn head(reader: impl Read) -> Result<Head, StoredError> {
     Err(StoredError::Missing("scan"))
 }
 
-/// Hands over each endpoint's observation, in the file's order.
+/// Hands over each endpoint's observation, in the file's order, until `each` has enough.
 pub fn observations(
     reader: impl Read,
-    mut each: impl FnMut(Observation),
+    mut each: impl FnMut(Observation) -> ControlFlow<()>,
 ) -> Result<(), StoredError> {
     /// Everything else in an endpoint was concluded from this.
     #[derive(Deserialize)]
@@ -63,15 +64,19 @@ pub fn observations(
     endpoints(reader, |Stored { observation }| each(observation))
 }
 
-/// Hands over each endpoint, or as much of it as `T` reads, in the file's order.
+/// Hands over each endpoint, or as much of it as `T` reads, in the file's order, until `each` has
+/// enough.
 pub fn endpoints<T: DeserializeOwned>(
     reader: impl Read,
-    each: impl FnMut(T),
+    each: impl FnMut(T) -> ControlFlow<()>,
 ) -> Result<(), StoredError> {
     let mut reading = Reading::new(Want::Endpoints, each);
     let mut json = serde_json::Deserializer::from_reader(reader);
     let outcome = (&mut reading).deserialize(&mut json);
     reading.check()?;
+    if reading.enough {
+        return Ok(());
+    }
     outcome?;
     json.end()?;
     Ok(())
@@ -88,12 +93,14 @@ struct Reading<F, T> {
     schema: Option<String>,
     want: Want,
     each: F,
+    /// Reading was broken off because `each` said so.
+    enough: bool,
     of: PhantomData<T>,
 }
 
-impl<F: FnMut(T), T> Reading<F, T> {
+impl<F: FnMut(T) -> ControlFlow<()>, T> Reading<F, T> {
     fn new(want: Want, each: F) -> Self {
-        Self { head: Head::default(), schema: None, want, each, of: PhantomData }
+        Self { head: Head::default(), schema: None, want, each, enough: false, of: PhantomData }
     }
 
     fn check(&self) -> Result<(), StoredError> {
@@ -106,7 +113,11 @@ impl<F: FnMut(T), T> Reading<F, T> {
     }
 }
 
-impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for &mut Reading<F, T> {
+impl<'de, F, T> DeserializeSeed<'de> for &mut Reading<F, T>
+where
+    F: FnMut(T) -> ControlFlow<()>,
+    T: Deserialize<'de>,
+{
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -114,7 +125,11 @@ impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for &mut Readin
     }
 }
 
-impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for &mut Reading<F, T> {
+impl<'de, F, T> Visitor<'de> for &mut Reading<F, T>
+where
+    F: FnMut(T) -> ControlFlow<()>,
+    T: Deserialize<'de>,
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +152,8 @@ impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for &mut Reading<F, T> 
                 "scan" => self.head.scan = Some(map.next_value()?),
                 "endpoints" if self.want == Want::Endpoints => {
                     endpoints = true;
-                    map.next_value_seed(Endpoints(&mut self.each, PhantomData))?;
+                    let (each, enough) = (&mut self.each, &mut self.enough);
+                    map.next_value_seed(Endpoints { each, enough, of: PhantomData })?;
                 }
                 "fleet_findings" => self.head.fleet_findings = Some(map.next_value()?),
                 "endpoints" if self.head.scan.is_some() && self.head.fleet_findings.is_some() => {
@@ -158,9 +174,17 @@ impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for &mut Reading<F, T> 
     }
 }
 
-struct Endpoints<'a, F, T>(&'a mut F, PhantomData<T>);
+struct Endpoints<'a, F, T> {
+    each: &'a mut F,
+    enough: &'a mut bool,
+    of: PhantomData<T>,
+}
 
-impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for Endpoints<'_, F, T> {
+impl<'de, F, T> DeserializeSeed<'de> for Endpoints<'_, F, T>
+where
+    F: FnMut(T) -> ControlFlow<()>,
+    T: Deserialize<'de>,
+{
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -168,7 +192,11 @@ impl<'de, F: FnMut(T), T: Deserialize<'de>> DeserializeSeed<'de> for Endpoints<'
     }
 }
 
-impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for Endpoints<'_, F, T> {
+impl<'de, F, T> Visitor<'de> for Endpoints<'_, F, T>
+where
+    F: FnMut(T) -> ControlFlow<()>,
+    T: Deserialize<'de>,
+{
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +205,10 @@ impl<'de, F: FnMut(T), T: Deserialize<'de>> Visitor<'de> for Endpoints<'_, F, T>
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(endpoint) = seq.next_element()? {
-            (self.0)(endpoint);
+            if (self.each)(endpoint).is_break() {
+                *self.enough = true;
+                return Err(A::Error::custom("enough was read"));
+            }
         }
         Ok(())
     }

@@ -97,6 +97,10 @@ impl Held {
                 }
                 None
             }
+            State::Unsaid => {
+                held.state = "unsaid";
+                return Ok(held);
+            }
             State::Seen(seen) => Some(*seen),
         };
         if let Some(seen) = &now {
@@ -146,7 +150,10 @@ fn period(page: &mut Page, held: &Held) {
         1 => day(held.from),
         runs => format!("{} to {}, {runs} runs", day(held.from), day(held.to)),
     };
-    let mut what = held.access.unwrap_or(held.state).to_owned();
+    let mut what = match held.state {
+        "unsaid" => "not listed, and the report says no word of it".to_owned(),
+        state => held.access.unwrap_or(state).to_owned(),
+    };
     for more in [&held.version, &held.grade.map(|grade| format!("grade {grade:?}"))] {
         what.extend(more.iter().flat_map(|more| [", ", more.as_str()]));
     }

@@ -71,11 +71,14 @@ pub(super) fn scan(parts: &[Part], command: String) -> Result<Scan, JoinError> {
     }
     let started_at = scans().map(|scan| scan.started_at).min().unwrap_or(first.scan.started_at);
     let finished_at = scans().map(|scan| scan.finished_at).max().unwrap_or(first.scan.finished_at);
-    let labels = distinct(scans().filter_map(|scan| scan.vantage.label.as_ref()));
+    let mut labels = distinct(scans().filter_map(|scan| scan.vantage.label.as_ref()));
+    // In whatever order the files are given, it is the same run, of the same place.
+    labels.sort();
+    let id = scans().min_by_key(|scan| (scan.started_at, &scan.id)).map_or("", |scan| &scan.id);
     let mut ports: Vec<u16> = distinct(scans().flat_map(|scan| &scan.ports));
     ports.sort_unstable();
     Ok(Scan {
-        id: format!("{}-joined", first.scan.id),
+        id: format!("{id}-joined"),
         started_at,
         finished_at,
         command,

@@ -30,6 +30,24 @@ fn all_shards_are_the_whole() {
     assert_eq!((joined.counts.answered, joined.counts.duplicates), (Some(3), None));
 }
 
+/// What is kept of runs goes by their id and place.
+#[test]
+fn the_order_of_the_files_makes_no_other_run() {
+    let mut parts = ["1/3", "2/3", "3/3"].map(|shard| {
+        let mut part = part(shard, Some(shard));
+        part.scan.id = format!("x-{}", &shard[..1]);
+        part.scan.vantage.label = Some(format!("rack {}", &shard[..1]));
+        part
+    });
+    parts[1].scan.started_at = "2026-05-31T23:59:59Z".parse().unwrap();
+    let joined = join(&parts).unwrap();
+    assert_eq!(joined.id, "x-2-joined");
+    assert_eq!(joined.vantage.label.as_deref(), Some("rack 1, rack 2, rack 3"));
+    parts.reverse();
+    let again = join(&parts).unwrap();
+    assert_eq!((again.id, again.vantage.label), (joined.id, joined.vantage.label));
+}
+
 #[test]
 fn missing_shards_are_named() {
     for (present, expected) in [
