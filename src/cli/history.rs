@@ -48,8 +48,8 @@ pub enum HistoryAction {
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:
-  docksweep history import sweep.json --history nights.db       a run that could not be kept
-  docksweep history import 2026-*.json --history nights.db      or many, the oldest first";
+  docksweep history import sweep.json --history nights.db    one run
+  docksweep history import 2026-*.json --history nights.db   many, oldest first";
 
 #[derive(Debug, Args)]
 pub struct HistoryImportArgs {

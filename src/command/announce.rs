@@ -186,7 +186,8 @@ pub(super) fn without_addresses(words: impl IntoIterator<Item = String>) -> Vec<
     words.collect()
 }
 
-const FLAGS: [&str; 2] = ["--notify", "--heartbeat"];
+/// The flags whose values are secrets.
+pub(super) const FLAGS: [&str; 2] = ["--notify", "--heartbeat"];
 
 fn shown(address: &str) -> String {
     if address.starts_with('@') {

@@ -3,20 +3,21 @@
 use std::fmt::Write as _;
 
 use crate::cli::RulesArgs;
-use crate::command::Failure;
+use crate::command::{Failure, print};
+use crate::config::terminal_width;
 use crate::exit_code::ExitCode;
 use crate::finding::Severity;
 use crate::nearest::nearest;
 use crate::rules::fleet::FLEET;
 use crate::rules::{self, ALL};
+use crate::wrap::wrapped;
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
         None => list(),
         Some(name) => explained(name).ok_or_else(|| unknown(name))?,
     };
-    anstream::print!("{text}");
-    Ok(ExitCode::Done)
+    print(text)
 }
 
 /// Everything that is said of a rule; `None`: there is none of this name.
@@ -72,6 +73,7 @@ fn list() -> String {
 }
 
 fn explain(rule: &Text) -> String {
+    let width = usize::from(terminal_width()) - 2;
     let mut text = format!("{} ({})\n{}\n", rule.name, rule.severity, rule.title);
     for (heading, body) in [
         ("Why it matters", rule.why),
@@ -80,7 +82,14 @@ fn explain(rule: &Text) -> String {
     ] {
         let _ = write!(text, "\n{heading}\n");
         for line in body.lines() {
-            let _ = writeln!(text, "  {line}");
+            // What is indented is typed as it stands.
+            let lines = match line.starts_with(' ') || line.is_empty() {
+                true => vec![line.to_owned()],
+                false => wrapped(line, width),
+            };
+            for line in lines {
+                let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+            }
         }
     }
     if !rule.references.is_empty() {
