@@ -18,7 +18,7 @@ FROM debian:bookworm-slim
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="docksweep" \
-      org.opencontainers.image.description="Sweeps networks for Docker daemons that a stranger could take over, and says what to do about each" \
+      org.opencontainers.image.description="Finds the Docker daemons on your networks that a stranger could take over" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"

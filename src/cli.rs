@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::finding::Severity;
 use crate::probe::docker_api::Depth;
 use crate::report::Format;
+use crate::sweep::Rate;
 use crate::target::Ports;
 use crate::target::order::Shard;
 
@@ -17,6 +18,7 @@ mod history;
 mod settings;
 mod suppress;
 mod unattended;
+mod values;
 
 pub use history::{
     DiffArgs, HistoryAction, HistoryArgs, HistoryImportArgs, HistoryPruneArgs, RecordArgs,
@@ -25,6 +27,7 @@ pub use history::{
 pub use settings::{CompletionsArgs, ConfigArgs, ConfigurationArgs, ExplainArgs, ManArgs};
 pub use suppress::SuppressArgs;
 pub use unattended::{Every, NotifyFormat, ScheduleArgs, Scheduler, UnattendedArgs};
+use values::{duration, from_one, rate, server_name, user_agent};
 
 /// Find every Docker daemon on a network that a stranger could take over.
 #[derive(Debug, Parser)]
@@ -80,18 +83,19 @@ pub enum Command {
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
-  docksweep scan 10.0.0.0/16                      sweep a network, report on screen
+  docksweep scan 10.0.0.0/16                      a network, report on screen
   docksweep scan 10.0.0.0/16 -o sweep.json        and keep the whole report
-  docksweep scan -i hosts.txt --fail-on high -q   for cron: exit 10 when it matters
+  docksweep scan -i hosts.txt --fail-on high -q   exit 10 when it matters
   docksweep scan 10.0.0.5:2376 --sni docker.lan   one endpoint, by name
   docksweep scan 10.0.0.0/8 --dry-run             say what would be scanned
-  docksweep scan 10.0.0.5 --credentials env       and audit with Docker's own certificate
+  docksweep scan 10.0.0.5 --credentials env       and audit with a certificate
   docksweep scan 10.0.0.0/8 --checkpoint here     a long one; after a crash:
   docksweep scan --resume here                    go on where it was
 
 Exit codes:
-  0 done   1 failed   2 usage   3 nothing to scan   10 a finding at or above --fail-on
-  11 cut short, report is partial   12 another run holds the lock   130 second Ctrl-C";
+  0 done   1 failed   2 usage   3 nothing to scan
+  10 a finding at or above --fail-on   11 cut short, the report is partial
+  12 another run holds the lock        130 second Ctrl-C";
 
 #[derive(Debug, Args)]
 pub struct ScanArgs {
@@ -100,15 +104,15 @@ pub struct ScanArgs {
     pub targets: Vec<String>,
 
     /// Read targets from FILE (- for stdin): one a line, # comments, or masscan's and nmap's
-    /// greppable lists
+    /// greppable lists; repeatable
     #[arg(short = 'i', long = "input", value_name = "FILE", help_heading = "Targets")]
     pub inputs: Vec<PathBuf>,
 
-    /// Leave these addresses out
-    #[arg(long = "exclude", value_name = "CIDR", help_heading = "Targets")]
+    /// Leave out this address, CIDR or FIRST-LAST range; repeatable
+    #[arg(long = "exclude", value_name = "RANGE", help_heading = "Targets")]
     pub excludes: Vec<String>,
 
-    /// Leave out the addresses that FILE lists
+    /// Leave out the addresses that FILE lists; repeatable
     #[arg(long = "exclude-file", value_name = "FILE", help_heading = "Targets")]
     pub exclude_files: Vec<PathBuf>,
 
@@ -132,16 +136,16 @@ pub struct ScanArgs {
     pub engine: Engine,
 
     /// Probes a second, or max [default: 10000, or 1000 with --nice]
-    #[arg(long, value_name = "PPS|max", help_heading = "Sweep")]
-    pub rate: Option<String>,
+    #[arg(long, value_name = "PPS|max", value_parser = rate, help_heading = "Sweep")]
+    pub rate: Option<Rate>,
 
     /// Probes a second to any one /24 (IPv6: /64), or max; loopback has no limit [default: a
     /// twentieth of --rate, and 256 at least]
-    #[arg(long, value_name = "PPS|max", help_heading = "Sweep")]
-    pub subnet_rate: Option<String>,
+    #[arg(long, value_name = "PPS|max", value_parser = rate, help_heading = "Sweep")]
+    pub subnet_rate: Option<Rate>,
 
     /// Connections open at once in the sweep [default: 16384, or what the descriptor limit allows]
-    #[arg(long, value_name = "N", help_heading = "Sweep")]
+    #[arg(long, value_name = "N", value_parser = from_one, help_heading = "Sweep")]
     pub concurrency: Option<usize>,
 
     /// How long a connect may take
@@ -182,7 +186,7 @@ pub struct ScanArgs {
     pub interface: Option<String>,
 
     /// TLS server name to ask for, also where the target is an address
-    #[arg(long, value_name = "NAME", help_heading = "Probe")]
+    #[arg(long, value_name = "NAME", value_parser = server_name, help_heading = "Probe")]
     pub sni: Option<String>,
 
     /// How much of an API that is open to us is read
@@ -199,8 +203,8 @@ pub struct ScanArgs {
     #[arg(long, help_heading = "Probe")]
     pub ciphers: bool,
 
-    /// User-Agent of every request
-    #[arg(long, value_name = "TEXT", help_heading = "Probe")]
+    /// User-Agent of every request [default: docksweep/VERSION]
+    #[arg(long, value_name = "TEXT", value_parser = user_agent, help_heading = "Probe")]
     pub user_agent: Option<String>,
 
     /// Total time for one endpoint
@@ -325,8 +329,8 @@ pub struct ScanArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Run")]
     pub progress: When,
 
-    /// No progress, no report on stdout unless --format asks for one, and no warnings but of posts
-    /// that failed
+    /// No progress, no report on stdout unless --format asks for one, and no warnings but of a scan
+    /// cut short and of posts that failed
     #[arg(short, long, help_heading = "Run")]
     pub quiet: bool,
 
@@ -364,19 +368,19 @@ pub struct ReportArgs {
 
 const HISTORY_EXAMPLES: &str = "\
 Examples:
-  docksweep scan 10.0.0.0/16 --history nights.db         keep the run
-  docksweep history --history nights.db                  the runs
-  docksweep history 10.0.0.5 --history nights.db         one address over time
-  docksweep history import old.json --history nights.db  a run of which only the report is left
-  docksweep history prune --days 90 --history nights.db  forget what is older";
+  docksweep scan 10.0.0.0/16 --history nights.db          keep the run
+  docksweep history --history nights.db                   the runs
+  docksweep history 10.0.0.5 --history nights.db          one address over time
+  docksweep history import old.json --history nights.db   a stored report
+  docksweep history prune --days 90 --history nights.db   forget older runs";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
-  docksweep diff --history nights.db                 the last two complete runs of the same targets
-  docksweep diff 3 7 --history nights.db             two runs by number
-  docksweep diff old.json new.json --fail-on high    two reports; exit 10 for something new
+  docksweep diff --history nights.db                the last two complete runs
+  docksweep diff 3 7 --history nights.db            two runs by number
+  docksweep diff old.json new.json --fail-on high   exit 10 for something new
 
-A finding is fixed where its rule was asked again and is kept, or where its port is closed. What was
+A finding is fixed where its rule was asked again and is kept, or where its port is closed. What was \
 not reached, or cannot be told any more, is neither fixed nor gone.
 
 Exit codes:
@@ -389,7 +393,7 @@ Examples:
                                                and keep them as one run
   docksweep merge paris.json oslo.json         or scans of different ranges
 
-Where an endpoint is in several reports, what was seen last is kept. Shards that are missing are
+Where an endpoint is in several reports, what was seen last is kept. Shards that are missing are \
 named; the report is then partial, and the exit code 11.";
 
 #[derive(Debug, Args)]
@@ -472,13 +476,13 @@ pub enum AdvisoriesAction {
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:
-  docksweep advisories import all.zip       osv.dev's archive of its Go ecosystem
+  docksweep advisories import all.zip       osv.dev's archive for Go
   docksweep advisories import vulndb.zip    the Go vulnerability database's own
   docksweep advisories import vulndb/       the same, unpacked
   docksweep advisories import GO-2024-2491.json -o team.json
 
-Advisories on Docker Engine, containerd, runc and BuildKit are kept, and added to those imported
-before. `scan` and `report` use the default file by themselves, and another with --advisories.
+Advisories on Docker Engine, containerd, runc and BuildKit are kept, and added to those imported \
+before. `scan` and `report` use the default file by themselves, and another with --advisories. \
 What cannot be read is named on stderr and left out; exit code 1 if nothing is left.";
 
 #[derive(Debug, Args)]
@@ -513,15 +517,4 @@ pub enum When {
 pub enum CredentialsFrom {
     /// DOCKER_CERT_PATH and DOCKER_TLS_VERIFY
     Env,
-}
-
-/// `900ms`, `10s`, `30m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let signed: jiff::SignedDuration =
-        text.parse().map_err(|_| "not a duration such as 900ms, 10s or 30m".to_owned())?;
-    let duration = signed.unsigned_abs();
-    if signed.is_negative() || duration.is_zero() || duration > Duration::from_secs(30 * 86_400) {
-        return Err("must be above zero and at most 30 days".to_owned());
-    }
-    Ok(duration)
 }

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io::{self, Write as _};
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::{Cli, Command};
 use crate::command::invocation::Invocation;
@@ -35,7 +36,12 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let result = Invocation::of(arguments).and_then(|invocation| {
         let result = match Cli::try_parse_from(&invocation.arguments) {
-            Ok(cli) => run(cli, &invocation),
+            Ok(cli) => {
+                if !matches!(&cli.command, Command::Scan(args) if args.quiet) {
+                    invocation.warnings.iter().for_each(|warning| warn(warning));
+                }
+                run(cli, &invocation)
+            }
             Err(error) => usage(&error),
         };
         result.map_err(|failure| invocation.in_its_words(failure))
@@ -69,7 +75,7 @@ fn command_line() -> String {
     announce::without_addresses(words).join(" ")
 }
 
-/// Help and version are answers; anything else is one line, where clap would write a paragraph.
+/// Help and version are answers; anything else is one line and a hint, where clap would write a page.
 fn usage(error: &clap::Error) -> Result<ExitCode, Failure> {
     if !error.use_stderr() {
         let _ = error.print();
@@ -87,13 +93,22 @@ const HELP_HINT: &str = "--help shows what there is";
 
 fn usage_error(error: &clap::Error) -> Failure {
     let text = error.render().to_string();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    // A list that the first line only announces.
-    if message.ends_with(':') {
-        message = format!("{message} {}", lines.next().unwrap_or_default());
+    // What is wrong stands first, over several lines where there is a list.
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let lines: Vec<&str> = first.lines().map(str::trim).collect();
+    let failure = Failure::usage(lines.join(" "));
+    let meant =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            .into_iter()
+            .find_map(|kind| match error.get(kind)? {
+                ContextValue::String(word) => Some(word.as_str()),
+                ContextValue::Strings(words) => words.first().map(String::as_str),
+                _ => None,
+            });
+    match meant {
+        Some(word) => failure.hint(format!("did you mean '{word}'?")),
+        None => failure.hint(HELP_HINT),
     }
-    Failure::usage(message).hint(HELP_HINT)
 }
 
 /// Why a command stopped, for a person: what is wrong and, where there is one, what to do next.
@@ -128,6 +143,17 @@ impl Failure {
         if let Some(hint) = &self.hint {
             anstream::eprintln!("hint: {}", sanitize::line(hint, 2000));
         }
+    }
+}
+
+/// What a command answers. A reader that goes away has read enough.
+fn print(text: impl AsRef<[u8]>) -> Result<ExitCode, Failure> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output: {error}")))
+        }
+        _ => Ok(ExitCode::Done),
     }
 }
 

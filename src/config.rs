@@ -88,14 +88,6 @@ pub enum ConfigError {
     Open { path: PathBuf, source: std::io::Error },
     #[error("stdin can be read once, and - is given {0} times")]
     StdinTwice(usize),
-    #[error("{0} '{1}' is neither max nor a number from 1 up")]
-    Rate(&'static str, String),
-    #[error("--concurrency must be at least 1")]
-    Concurrency,
-    #[error("--sni '{0}' is not a host name")]
-    Sni(String),
-    #[error("--user-agent may hold printable ASCII only")]
-    UserAgent,
     #[error("-o '{0}' names no format that is known")]
     OutputFormat(String),
     #[error("-o '{0}' names no file")]
@@ -152,13 +144,20 @@ const CONCURRENCY: usize = 16_384;
 /// Endpoints probed at once.
 const PARALLEL_ENDPOINTS: usize = 512;
 /// Probes a second, where nothing else is asked for.
-const RATE: &str = "10000";
+const RATE: Rate = per_second(10_000);
 /// Both of them with `--nice`.
-const NICE_RATE: &str = "1000";
+const NICE_RATE: Rate = per_second(1_000);
 const NICE_PARALLEL_ENDPOINTS: usize = 64;
 /// Descriptors for the program itself: standard streams, reports, the runtime's own.
 const OTHER_DESCRIPTORS: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(3);
+
+const fn per_second(probes: u32) -> Rate {
+    match NonZeroU32::new(probes) {
+        Some(probes) => Rate::PerSecond(probes),
+        None => Rate::Max,
+    }
+}
 
 impl Config {
     /// Validates everything that can be known before a packet is sent. Raises the limit on
@@ -175,23 +174,15 @@ impl Config {
         let anchors = anchors(&args.trust)?.map(Arc::new);
         let known_keys = known_keys(&args.key_blocklists)?;
         let suppressions = suppressions(&args.suppress)?;
-        let sni = args.sni.map(server_name).transpose()?;
         let stdout = if args.quiet { Stdout::Nothing } else { Stdout::Text };
         let outputs = outputs(&args.outputs, args.format, stdout)?;
-        let user_agent = user_agent(args.user_agent)?;
-        let subnet_rate = args.subnet_rate.map(|text| rate("--subnet-rate", &text)).transpose()?;
         let nice = args.unattended.nice;
-        let usual = if nice { NICE_RATE } else { RATE };
-        let rate = rate("--rate", args.rate.as_deref().unwrap_or(usual))?;
+        let rate = args.rate.unwrap_or(if nice { NICE_RATE } else { RATE });
         let described = Described {
             targets: described(&args.targets, &args.inputs),
             excluded: described(&args.excludes, &args.exclude_files),
         };
         let targets = targets(&args.targets, &args.inputs, &args.excludes, &args.exclude_files)?;
-        let asked = args.concurrency.unwrap_or(CONCURRENCY);
-        if asked == 0 {
-            return Err(ConfigError::Concurrency);
-        }
         let descriptors = limits::raise_open_files();
         let most = if nice { NICE_PARALLEL_ENDPOINTS } else { PARALLEL_ENDPOINTS };
         let parallel_endpoints = match descriptors {
@@ -214,9 +205,9 @@ impl Config {
             sweep: SweepConfig {
                 engine: Engine::default(),
                 rate,
-                subnet_rate: subnet_rate.unwrap_or(rate.share_of_a_subnet()),
+                subnet_rate: args.subnet_rate.unwrap_or(rate.share_of_a_subnet()),
                 concurrency: limits::concurrency_that_fits(
-                    asked,
+                    args.concurrency.unwrap_or(CONCURRENCY),
                     descriptors,
                     (parallel_endpoints * CONNECTIONS_AT_ONCE) as u64 + OTHER_DESCRIPTORS,
                 ),
@@ -238,7 +229,9 @@ impl Config {
                     interface: args.interface,
                 },
                 deadline: args.endpoint_timeout,
-                user_agent,
+                user_agent: args
+                    .user_agent
+                    .unwrap_or_else(|| format!("docksweep/{}", env!("CARGO_PKG_VERSION"))),
                 depth: args.depth,
                 suites: if args.ciphers { SuitesAsked::All } else { SuitesAsked::Classes },
                 limits: HttpLimits::default(),
@@ -247,7 +240,7 @@ impl Config {
             },
             known_keys: Arc::new(known_keys),
             parallel_endpoints,
-            sni,
+            sni: args.sni,
             anchors,
             suppressions,
             show_suppressed: args.suppress.show_suppressed,
@@ -416,33 +409,6 @@ fn credentials_source(args: &ScanArgs) -> Result<Option<Source>, ConfigError> {
     }
 }
 
-fn rate(flag: &'static str, text: &str) -> Result<Rate, ConfigError> {
-    if text == "max" {
-        return Ok(Rate::Max);
-    }
-    text.replace('_', "")
-        .parse::<NonZeroU32>()
-        .map(Rate::PerSecond)
-        .map_err(|_| ConfigError::Rate(flag, text.to_owned()))
-}
-
-fn server_name(text: String) -> Result<String, ConfigError> {
-    match rustls::pki_types::ServerName::try_from(text.as_str()) {
-        Ok(rustls::pki_types::ServerName::DnsName(_)) => Ok(text),
-        _ => Err(ConfigError::Sni(text)),
-    }
-}
-
-/// It becomes part of a request's head, where a line break would begin another header.
-fn user_agent(text: Option<String>) -> Result<String, ConfigError> {
-    let text = text.unwrap_or_else(|| format!("docksweep/{}", env!("CARGO_PKG_VERSION")));
-    let printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-    if text.is_empty() || text.len() > 512 || !text.bytes().all(printable) {
-        return Err(ConfigError::UserAgent);
-    }
-    Ok(text)
-}
-
 /// What goes to stdout where no format was asked for, and no path is stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stdout {
@@ -513,7 +479,7 @@ fn colour(when: When) -> Colour {
 }
 
 /// Columns of the terminal on stdout; a page's width elsewhere.
-fn terminal_width() -> u16 {
+pub(crate) fn terminal_width() -> u16 {
     const PAGE: u16 = 100;
     if !std::io::stdout().is_terminal() {
         return PAGE;

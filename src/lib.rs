@@ -37,3 +37,4 @@ pub mod sweep;
 pub mod target;
 pub mod trust;
 pub mod webhook;
+pub mod wrap;

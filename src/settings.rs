@@ -232,6 +232,10 @@ impl Setting {
 
     /// The value that the message is about, if it can be told.
     fn culprit(&self, message: &str) -> Option<&(OsString, Origin)> {
+        // No setting gives a switch a value: that was typed, as in --quiet=false.
+        if self.kind == Kind::Switch && message.starts_with("unexpected value") {
+            return None;
+        }
         let named = self.values.iter().find(|(value, _)| {
             value.to_str().is_some_and(|value| !value.is_empty() && message.contains(value))
         });

@@ -93,8 +93,8 @@ fn bad_flags_and_targets_are_one_line_and_exit_2() {
         (&["-i", file], "targets.txt:4"),
         (&["-i", "/nonexistent/targets"], "/nonexistent/targets"),
         (&["-i", "-", "--exclude-file", "-"], "stdin can be read once"),
-        (&["127.0.0.1", "--rate", "0"], "--rate '0'"),
-        (&["127.0.0.1", "--rate", "fast"], "--rate 'fast'"),
+        (&["127.0.0.1", "--rate", "0"], "'0' for '--rate <PPS|max>': neither max nor a number"),
+        (&["127.0.0.1", "--raet", "5"], "hint: did you mean '--rate'?"),
         (&["127.0.0.1", "--concurrency", "0"], "--concurrency"),
         (&["127.0.0.1", "--timeout=-3s"], "--timeout"),
         (&["127.0.0.1", "--timeout", "soon"], "--timeout"),
@@ -105,7 +105,8 @@ fn bad_flags_and_targets_are_one_line_and_exit_2() {
         (&["127.0.0.1", "-o", "report.pdf"], "report.pdf"),
         (&["127.0.0.1", "-o", "json="], "json="),
         (&["127.0.0.1", "-o", "json=-", "-o", "jsonl=-"], "two reports"),
-        (&["127.0.0.1", "--fail-on", "terrible"], "--fail-on"),
+        (&["127.0.0.1", "--fail-on", "terrible"], "info, low, medium, high, critical"),
+        (&["127.0.0.1", "--fail-on", "hihg"], "hint: did you mean 'high'?"),
         (&["127.0.0.1", "--frobnicate"], "--frobnicate"),
     ];
     for (args, expected) in cases {
@@ -384,6 +385,16 @@ async fn a_name_is_scanned_by_its_addresses_and_asked_for_by_name() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    for args in [&["rules"][..], &["advisories"], &["man"], &["config"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = docksweep().args(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: standard output: "), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn every_rule_is_listed_and_explained() {
     let output = run(&["rules"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -398,6 +409,22 @@ fn every_rule_is_listed_and_explained() {
         }
     }
     assert_eq!(run(&["rules", "no-such-rule"]).status.code(), Some(2));
+}
+
+/// Prose is wrapped to the terminal, and examples are not.
+#[test]
+fn examples_fit_a_narrow_terminal() {
+    let program = docksweep::cli::Cli::command();
+    let nested = program.get_subcommands().flat_map(|command| command.get_subcommands());
+    for command in [&program].into_iter().chain(program.get_subcommands()).chain(nested) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for paragraph in help.split("\n\n") {
+            let is_list = paragraph.lines().next().is_some_and(|head| head.ends_with(':'));
+            assert!(is_list || paragraph.lines().count() == 1, "{paragraph}");
+            let fits = |line: &str| !is_list || line.chars().count() <= 80;
+            assert!(paragraph.lines().all(fits), "{paragraph}");
+        }
+    }
 }
 
 #[test]

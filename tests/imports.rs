@@ -79,7 +79,8 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["suppress", "document", "finding", "nearest", "report", "rules", "target"],
         PURE,
     ),
-    ("settings", &["settings", "document", "sanitize", "suppress"], PURE),
+    ("wrap", &[], PURE),
+    ("settings", &["settings", "document", "sanitize", "suppress", "wrap"], PURE),
     ("manual", &["exit_code", "settings"], PURE),
 ];
 

@@ -60,7 +60,7 @@ fn the_package_installs_runs_and_goes() {
     build.args(["--no-build", "--profile", "dev", "--fast", "--strip", "--quiet", "--output"]);
     run(build.arg(&package).current_dir(home));
     let control = run(Command::new("dpkg-deb").arg("--field").arg(&package));
-    for field in ["Package: docksweep", "Depends: ", "libc6", "Description: Sweeps networks"] {
+    for field in ["Package: docksweep", "Depends: ", "libc6", "Description: Finds the Docker"] {
         assert!(control.contains(field), "{field}\n{control}");
     }
 
@@ -75,6 +75,9 @@ fn the_package_installs_runs_and_goes() {
         "usr/share/fish/vendor_completions.d/docksweep.fish",
         "usr/share/doc/docksweep/copyright",
         "usr/share/doc/docksweep/LICENSE-MIT",
+        "usr/share/doc/docksweep/changelog.gz",
+        "usr/share/doc/docksweep/changelog.Debian.gz",
+        "usr/share/doc/docksweep/schema/report-v1.json",
     ] {
         assert!(root.path(file).is_file(), "{file}");
     }

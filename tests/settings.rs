@@ -1,6 +1,7 @@
 //! The configuration file, the environment, and the program's own papers.
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -135,6 +136,42 @@ fn the_file_is_looked_for_in_its_places_and_never_in_the_working_directory() {
 }
 
 #[test]
+fn a_variable_that_is_misspelt_is_said() {
+    let bed = Bed::new();
+    let said = |args: &[&str]| {
+        let mut command = bed.command(args);
+        command.env("DOCKSWEEP_EXCLUDES", "127.0.0.0/9").env("DOCKSWEEP_LAB", "up");
+        stderr(&command.output().unwrap())
+    };
+    let warning = "no flag is set by DOCKSWEEP_EXCLUDES; did you mean DOCKSWEEP_EXCLUDE?";
+    assert_eq!(said(&["scan", "127.0.0.1", "--dry-run"]), format!("warning: {warning}\n"));
+    assert_eq!(said(&["scan", "127.0.0.1", "--dry-run", "-q"]), "");
+    assert_eq!(said(&["rules"]), "");
+    said(&["scan", "127.0.0.1:1", "-q", "-o", "r.json"]);
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(bed.path("r.json")).unwrap()).unwrap();
+    let notes = report["scan"]["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|note| note == warning), "{notes:?}");
+}
+
+#[test]
+fn a_secret_that_everybody_may_read_is_said() {
+    let bed = Bed::new();
+    let said = |text: &str, mode: u32| {
+        let path = bed.write(OWN, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        stderr(&bed.run(&["scan", "127.0.0.1", "--dry-run"]))
+    };
+    let secret = "[scan]\nnotify = \"http://127.0.0.1:1/T0/secret\"\n";
+    let warning = said(secret, 0o644);
+    assert!(warning.contains("docksweep.toml:2: everybody may read where notify posts to"));
+    assert!(!warning.contains("T0"), "{warning}");
+    assert_eq!(said(secret, 0o640), "");
+    bed.write("slack", "http://127.0.0.1:1/T0/secret\n");
+    assert_eq!(said("[scan]\nnotify = \"@slack\"\n", 0o644), "");
+}
+
+#[test]
 fn errors_name_the_file_or_the_variable_and_no_flag() {
     let bed = Bed::new();
     let fails = |command: &mut Command, expected: &str| {
@@ -150,7 +187,7 @@ fn errors_name_the_file_or_the_variable_and_no_flag() {
         ("[scan]\nraet = 5\n", ":2:1: unknown key 'raet'"),
         ("[scan\n", ":1:6: "),
         ("[scan]\nretries = 99\n", ":2:11: invalid value '99' for 'retries'"),
-        ("[scan]\nrate = \"fast\"\n", ":2:8: rate 'fast' is neither max nor a number"),
+        ("[scan]\nrate = \"fast\"\n", ":2:8: invalid value 'fast' for 'rate': neither max"),
         ("[scan]\nformat = \"pdf\"\n", ":2:10: invalid value 'pdf' for 'format'"),
         ("[scan]\noutput = [\"x.json\", \"x.pdf\"]\n", ":2:21: output 'x.pdf' names no format"),
         ("[scan]\nexclude = [\"host.lan\"]\n", ":2:12: exclude"),
@@ -159,7 +196,7 @@ fn errors_name_the_file_or_the_variable_and_no_flag() {
         let path = bed.write(OWN, text);
         let expected = format!("{}{expected}", path.display());
         fails(&mut bed.command(&["scan", "127.0.0.1", "--dry-run"]), &expected);
-        if text.starts_with("[scan]\nretries") {
+        if text.starts_with("[scan]\nr") {
             fails(&mut bed.command(&["config"]), &expected);
         }
         let free = bed.run(&["scan", "127.0.0.1", "--dry-run", "--no-config"]);
@@ -168,7 +205,7 @@ fn errors_name_the_file_or_the_variable_and_no_flag() {
     }
     std::fs::remove_file(bed.path(OWN)).unwrap();
     for (variable, value, expected) in [
-        ("DOCKSWEEP_RATE", "fast", "DOCKSWEEP_RATE 'fast' is neither"),
+        ("DOCKSWEEP_RATE", "fast", "invalid value 'fast' for 'DOCKSWEEP_RATE': neither"),
         ("DOCKSWEEP_TIMEOUT", "soon", "invalid value 'soon' for 'DOCKSWEEP_TIMEOUT'"),
         ("DOCKSWEEP_QUIET", "perhaps", "DOCKSWEEP_QUIET must be true or false, and is 'perhaps'"),
         ("DOCKSWEEP_CONFIG", "/nonexistent/c.toml", "/nonexistent/c.toml: No such file"),
@@ -178,7 +215,7 @@ fn errors_name_the_file_or_the_variable_and_no_flag() {
     }
     let typed =
         bed.command(&["scan", "127.0.0.1", "--rate", "slow"]).env("DOCKSWEEP_SNI", "a.b").output();
-    assert!(stderr(&typed.unwrap()).starts_with("error: --rate 'slow'"));
+    assert!(stderr(&typed.unwrap()).starts_with("error: invalid value 'slow' for '--rate "));
 }
 
 #[test]

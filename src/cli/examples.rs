@@ -2,31 +2,30 @@
 
 pub const PROGRAM: &str = "\
 Examples:
-  docksweep scan 10.0.0.0/16                  which Docker daemons could a stranger take over?
+  docksweep scan 10.0.0.0/16                  who is open to strangers?
   docksweep scan 10.0.0.0/16 -o sweep.html    the same, as a page for a browser
-  docksweep report sweep.json -o sweep.csv    a stored report, judged again, for a spreadsheet
-  docksweep explain api-unauthenticated-tls   what a finding means, and what to do
-  docksweep config --print-default            every flag, as a configuration file
+  docksweep report sweep.json -o sweep.csv    a stored report, for a spreadsheet
+  docksweep explain api-unauthenticated-tls   what it means, and what to do
+  docksweep config --print-default            every flag, as a file
 
 docksweep COMMAND --help has the flags of a command, and examples of its own.";
 
 pub const REPORT: &str = "\
 Examples:
-  docksweep report sweep.json                          judge again, by today's rules and date
-  docksweep report sweep.json -o sweep.html -o t.csv   in other formats
-  docksweep report sweep.json --ca ca.pem              and say whether chains lead to that CA
-  docksweep report sweep.json --suppress accepted.toml --show-suppressed
-                                                       without the risks that are accepted
-  docksweep report sweep.json --fail-on high           exit 10 when it matters
-  docksweep report sweep.json --history nights.db      and what is different from the run before
+  docksweep report sweep.json                       by today's rules and date
+  docksweep report sweep.json -o t.html -o t.csv    in other formats
+  docksweep report sweep.json --ca ca.pem           do chains lead to that CA?
+  docksweep report sweep.json --suppress ok.toml    without accepted risks
+  docksweep report sweep.json --fail-on high        exit 10 when it matters
+  docksweep report sweep.json --history nights.db   what is new since then
 
 Nothing is sent: the report holds all that was seen.";
 
 pub const ADVISORIES: &str = "\
 Examples:
-  docksweep advisories                        how old the data is, and what it holds
-  docksweep advisories --advisories team.json the same of another file
-  docksweep advisories import all.zip         add to it, from osv.dev's archive";
+  docksweep advisories                          how old it is, what it holds
+  docksweep advisories --advisories team.json   the same of another file
+  docksweep advisories import all.zip           add osv.dev's archive to it";
 
 pub const RULES: &str = "\
 Examples:
@@ -48,19 +47,20 @@ Examples:
   mkdir -p ~/.config/docksweep                a file to begin with:
   docksweep config --print-default > ~/.config/docksweep/docksweep.toml
 
-A flag wins over its variable, as DOCKSWEEP_RATE for --rate, and that over the file. The file is the
-first there is of --config, DOCKSWEEP_CONFIG, docksweep/docksweep.toml in $XDG_CONFIG_HOME or
-~/.config, and /etc/docksweep/docksweep.toml; never one in the directory of the run, which may be
+A flag wins over its variable, as DOCKSWEEP_RATE for --rate, and that over the file. The file is \
+the first there is of --config, DOCKSWEEP_CONFIG, docksweep/docksweep.toml in $XDG_CONFIG_HOME or \
+~/.config, and /etc/docksweep/docksweep.toml; never one in the directory of the run, which may be \
 anybody's.";
 
 pub const COMPLETIONS: &str = "\
 Examples:
-  docksweep completions bash > ~/.local/share/bash-completion/completions/docksweep
+  source <(docksweep completions bash)        for this shell alone; for all:
+  cd ~/.local/share/bash-completion/completions
+  docksweep completions bash > docksweep
   docksweep completions zsh > ~/.zfunc/_docksweep
-  docksweep completions fish > ~/.config/fish/completions/docksweep.fish
-  source <(docksweep completions bash)        for this shell alone";
+  docksweep completions fish > ~/.config/fish/completions/docksweep.fish";
 
 pub const MAN: &str = "\
 Examples:
-  docksweep man | man -l -                                   read the first page
-  docksweep man --output ~/.local/share/man/man1             install all of them";
+  docksweep man | man -l -                         read the first page
+  docksweep man --output ~/.local/share/man/man1   install all of them";

@@ -54,8 +54,8 @@ pub enum HistoryAction {
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:
-  docksweep history import sweep.json --history nights.db       a run that could not be kept
-  docksweep history import 2026-*.json --history nights.db      or many, the oldest first";
+  docksweep history import sweep.json --history nights.db    one run
+  docksweep history import 2026-*.json --history nights.db   many, oldest first";
 
 #[derive(Debug, Args)]
 #[command(override_usage = "docksweep history import [OPTIONS] --history <FILE> <FILE.json>...")]
@@ -71,7 +71,7 @@ pub struct HistoryImportArgs {
 
 const PRUNE_EXAMPLES: &str = "\
 Examples:
-  docksweep history prune --days 90 --history nights.db    keep a quarter of a year
+  docksweep history prune --days 90 --history nights.db   keep a quarter
 
 Of each target list the last complete run stays, however old: the next one is compared with it.";
 

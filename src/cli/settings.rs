@@ -42,6 +42,7 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
+    /// For this one
     pub shell: clap_complete::Shell,
 }
 

@@ -66,10 +66,11 @@ pub enum NotifyFormat {
 pub(super) const SCHEDULE_EXAMPLES: &str = "\
 Examples:
   docksweep schedule --print systemd -- scan 10.0.0.0/16 -q -o sweep.json
-  docksweep schedule --print cron --every weekly --at 04:30 -- scan 10.0.0.0/16 -q --lock lock
-  sudo docksweep schedule --print systemd --output /etc/systemd/system -- scan 10.0.0.0/16
+  docksweep schedule --print cron --every weekly --at 04:30 -- scan HOST -q
+  cd /etc/systemd/system
+  sudo docksweep schedule --print systemd --output . -- scan 10.0.0.0/16
 
-The service runs as a user of its own with CAP_NET_RAW alone; relative paths that it writes to are
+The service runs as a user of its own with CAP_NET_RAW alone; relative paths that it writes to are \
 below /var/lib/docksweep, and credentials are handed to it by LoadCredential.";
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use crate::advisories::import::{Import, Imported, MAX_DOCUMENT, MAX_DOCUMENTS, is_record_name};
 use crate::advisories::{Advisories, AdvisoriesFile, Component, DataError, day};
 use crate::cli::{AdvisoriesAction, AdvisoriesArgs, ImportArgs};
-use crate::command::{Failure, chain, warn};
+use crate::command::{Failure, chain, print, warn};
 use crate::exit_code::ExitCode;
 use crate::report::Destination;
 use crate::sanitize;
@@ -168,7 +168,7 @@ fn show(given: Option<&Path>) -> Result<ExitCode, Failure> {
     if let Some((path, records)) = &known.imported {
         let _ = writeln!(text, "and {}, with {records} imported", shown(path));
     }
-    anstream::print!("{text}");
+    print(text)?;
     known.notes(now).iter().for_each(|note| warn(note));
     Ok(ExitCode::Done)
 }
@@ -223,8 +223,7 @@ fn import(args: &ImportArgs) -> Result<ExitCode, Failure> {
         .clone()
         .with(imported.file.clone())
         .map_err(|error| unusable(&path, &error.into()))?;
-    anstream::print!("{}", told(&imported, &after, &path));
-    Ok(ExitCode::Done)
+    print(told(&imported, &after, &path))
 }
 
 fn told(imported: &Imported, after: &Advisories, path: &Path) -> String {

@@ -192,7 +192,8 @@ pub(super) fn setting(flag: &str, value: &str) -> String {
     if is_address { shown(value) } else { value.to_owned() }
 }
 
-const FLAGS: [&str; 2] = ["--notify", "--heartbeat"];
+/// The flags whose values are secrets.
+pub(super) const FLAGS: [&str; 2] = ["--notify", "--heartbeat"];
 
 fn shown(address: &str) -> String {
     if address.starts_with('@') {

@@ -1,20 +1,18 @@
 //! `docksweep config`: what the flags are where nothing is typed, and who says so.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use clap::error::ErrorKind;
 
 use crate::cli::{ConfigArgs, ConfigurationArgs};
 use crate::command::invocation::{self, program, variable};
-use crate::command::{Failure, announce, usage_error};
+use crate::command::{Failure, announce, print, usage_error};
 use crate::exit_code::ExitCode;
 use crate::sanitize;
 use crate::scan::today;
-use crate::settings::{self, CONFIGURABLE, File, variable_of};
+use crate::settings::{self, CONFIGURABLE, File};
 
 pub(super) fn run(args: &ConfigArgs, which: &ConfigurationArgs) -> Result<ExitCode, Failure> {
     let text = if args.print_default {
@@ -24,12 +22,7 @@ pub(super) fn run(args: &ConfigArgs, which: &ConfigurationArgs) -> Result<ExitCo
         checked(file.as_ref())?;
         effective(file.as_ref())?
     };
-    match anstream::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("standard output: {error}")))
-        }
-        _ => Ok(ExitCode::Done),
-    }
+    print(text)
 }
 
 /// Whether every value suits its flag.
@@ -75,23 +68,10 @@ fn effective(file: Option<&File>) -> Result<String, Failure> {
                 writeln!(text, "# no file is read; looked for {}", sanitize::line(&places, 500));
         }
     }
-    for name in strange_variables() {
+    for name in invocation::strange_variables() {
         let _ = writeln!(text, "# no flag is set by {}", sanitize::line(&name, 200));
     }
     text.push('\n');
     text.push_str(&settings::effective(&program(), file, variable, announce::setting)?);
     Ok(text)
-}
-
-/// Variables that look like ours and are none, such as misspelt ones.
-fn strange_variables() -> Vec<String> {
-    let program = program();
-    let commands = CONFIGURABLE.iter().filter_map(|name| program.find_subcommand(name));
-    let flags = commands.flat_map(settings::flags).map(|flag| variable_of(flag.name));
-    let known: BTreeSet<String> = flags.chain(["CONFIG", "NO_CONFIG"].map(variable_of)).collect();
-    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut strange: Vec<String> =
-        names.filter(|name| name.starts_with("DOCKSWEEP_") && !known.contains(name)).collect();
-    strange.sort_unstable();
-    strange
 }

@@ -1,10 +1,8 @@
 //! `docksweep explain`: a rule or a finding, for a person.
 
-use std::io::Write as _;
-
 use crate::cli::ExplainArgs;
 use crate::command::report::{open, shown, unreadable};
-use crate::command::{Failure, rules};
+use crate::command::{Failure, print, rules};
 use crate::exit_code::ExitCode;
 use crate::report::stored::{self, Found};
 use crate::sanitize;
@@ -40,12 +38,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.report {
         text.push_str(&seen(&found, count, &shown(path)));
     }
-    match anstream::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("standard output: {error}")))
-        }
-        _ => Ok(ExitCode::Done),
-    }
+    print(text)
 }
 
 fn seen(found: &[Found], count: u64, report: &str) -> String {

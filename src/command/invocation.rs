@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command, CommandFactory as _};
 
 use crate::cli::{Cli, ConfigurationArgs};
-use crate::command::{Failure, HELP_HINT};
+use crate::command::{Failure, HELP_HINT, announce};
 use crate::config::read_text;
 use crate::document::Mistake;
 use crate::exit_code::ExitCode;
-use crate::settings::{self, CONFIGURABLE, File, Origin, Setting, SettingError};
+use crate::nearest::nearest;
+use crate::settings::{self, CONFIGURABLE, File, Origin, Setting, SettingError, variable_of};
 use crate::suppress::Suppressions;
 
 /// A command line in full.
@@ -23,6 +25,8 @@ pub(super) struct Invocation {
     pub(super) arguments: Vec<OsString>,
     /// Risks that the configuration file accepts.
     pub(super) suppressions: Suppressions,
+    /// What is amiss with the configuration, and stops nothing.
+    pub(super) warnings: Vec<String>,
     settings: Vec<Setting>,
 }
 
@@ -48,8 +52,10 @@ impl Invocation {
         let file = file(&ConfigurationArgs::of(given))?;
         let settings = settings::in_effect(command, &flags, file.as_ref(), variable)?;
         let arguments = in_order(name, &settings::arguments(&settings), first, rest);
+        let mut warnings = misspelt_variables();
+        warnings.extend(file.as_ref().and_then(|file| exposed_secret(file, &settings)));
         let suppressions = file.map(|file| file.suppressions).unwrap_or_default();
-        Ok(Self { arguments, suppressions, settings })
+        Ok(Self { arguments, suppressions, settings, warnings })
     }
 
     fn plain(arguments: Vec<OsString>) -> Self {
@@ -60,10 +66,7 @@ impl Invocation {
     pub(super) fn note(&self) -> Option<String> {
         let settings = self.settings.iter().filter_map(|setting| {
             let (_, origin) = setting.values.first()?;
-            Some(match origin {
-                Origin::Environment(variable) => format!("{} ({variable})", setting.flag),
-                Origin::File(_) => format!("{} ({origin})", setting.flag),
-            })
+            Some(format!("{} ({origin})", setting.flag))
         });
         let settings: Vec<String> = settings.collect();
         (!settings.is_empty()).then(|| format!("set by configuration: {}", settings.join(", ")))
@@ -94,6 +97,56 @@ impl Invocation {
             None => failure,
         }
     }
+}
+
+/// What the variables of all flags begin with.
+const PREFIX: &str = "DOCKSWEEP_";
+
+/// Variables that look like ours and are none.
+pub(super) fn strange_variables() -> Vec<String> {
+    let known = known_variables();
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut strange: Vec<String> =
+        names.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect();
+    strange.sort_unstable();
+    strange
+}
+
+/// Of all subcommands: a variable for one of them is no mistake in a run of another.
+fn known_variables() -> BTreeSet<String> {
+    let program = program();
+    let commands = CONFIGURABLE.iter().filter_map(|name| program.find_subcommand(name));
+    let flags = commands.flat_map(settings::flags).map(|flag| variable_of(flag.name));
+    flags.chain(["CONFIG", "NO_CONFIG"].map(variable_of)).collect()
+}
+
+/// By a slip in a name, what should be left out would be scanned.
+fn misspelt_variables() -> Vec<String> {
+    let known = known_variables();
+    let slips = strange_variables().into_iter().filter_map(|name| {
+        let stems = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
+        let meant = nearest(name.strip_prefix(PREFIX)?, stems)?;
+        Some(format!("no flag is set by {name}; did you mean {PREFIX}{meant}?"))
+    });
+    slips.collect()
+}
+
+/// An address to post to is a secret, and the file may be everybody's to read.
+fn exposed_secret(file: &File, settings: &[Setting]) -> Option<String> {
+    let (flag, place) = settings.iter().find_map(|Setting { flag, values, .. }| {
+        let is_secret =
+            announce::FLAGS.iter().any(|secret| secret.strip_prefix("--") == Some(flag));
+        let (_, place) = values.iter().find(|(value, origin)| {
+            matches!(origin, Origin::File(_)) && !value.as_encoded_bytes().starts_with(b"@")
+        })?;
+        is_secret.then_some((flag, place))
+    })?;
+    let mode = std::fs::metadata(&file.name).ok()?.permissions().mode();
+    (mode & 0o004 != 0).then(|| {
+        format!(
+            "{place}: everybody may read where {flag} posts to; chmod o-r, or {flag} = \"@FILE\""
+        )
+    })
 }
 
 /// The program and the words before the subcommand, and those after it.

@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use crate::cli::RulesArgs;
-use crate::command::Failure;
+use crate::command::{Failure, print};
+use crate::config::terminal_width;
 use crate::exit_code::ExitCode;
 use crate::nearest::nearest;
 use crate::rules::{self, RuleText};
+use crate::wrap::wrapped;
 
 pub(super) fn run(args: &RulesArgs) -> Result<ExitCode, Failure> {
     let text = match &args.name {
         None => list(),
         Some(name) => explained(name).ok_or_else(|| unknown(name))?,
     };
-    anstream::print!("{text}");
-    Ok(ExitCode::Done)
+    print(text)
 }
 
 /// Everything that is said of a rule; `None`: there is none of this name.
@@ -41,6 +42,7 @@ fn list() -> String {
 }
 
 fn explain(rule: &RuleText) -> String {
+    let width = usize::from(terminal_width()) - 2;
     let weakness = rule.cwe.map(|number| format!(", CWE-{number}")).unwrap_or_default();
     let mut text = format!("{} ({}{weakness})\n{}\n", rule.name, rule.severity, rule.title);
     for (heading, body) in [
@@ -50,7 +52,14 @@ fn explain(rule: &RuleText) -> String {
     ] {
         let _ = write!(text, "\n{heading}\n");
         for line in body.lines() {
-            let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+            // What is indented is typed as it stands.
+            let lines = match line.starts_with(' ') || line.is_empty() {
+                true => vec![line.to_owned()],
+                false => wrapped(line, width),
+            };
+            for line in lines {
+                let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+            }
         }
     }
     text.push_str("\nReferences\n");

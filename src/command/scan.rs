@@ -179,6 +179,7 @@ async fn scan(
     notes.extend(resumed_notes);
     notes.extend(expired);
     notes.extend(invocation.note());
+    notes.extend(invocation.warnings.iter().cloned());
     if config.show_suppressed {
         notes.extend(outcome.idle_suppressions.iter().cloned());
     }

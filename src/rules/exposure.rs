@@ -29,7 +29,7 @@ macro_rules! mutual_tls {
          \nA unit that passes -H itself conflicts with \"hosts\"; override it, and restart:\n\
          \n    mkdir -p /etc/systemd/system/docker.service.d\
          \n    printf '%s\\n' '[Service]' 'ExecStart=' \\\
-         \n      'ExecStart=/usr/bin/dockerd --containerd=/run/containerd/containerd.sock' \\\
+         \n      \"ExecStart=$(command -v dockerd) --containerd=/run/containerd/containerd.sock\" \\\
          \n      > /etc/systemd/system/docker.service.d/hosts.conf\
          \n    systemctl daemon-reload && systemctl restart docker\n\
          \nIn both cases let a firewall admit only the machines that use the API."

@@ -9,6 +9,7 @@ use clap::builder::PossibleValue;
 
 use super::{CONFIGURABLE, File, Flag, Kind, Setting, SettingError, flags, in_effect};
 use crate::sanitize;
+use crate::wrap::wrapped;
 
 const HEADER: &str = "\
 ## Configuration of docksweep. It is read from the first of these that exists:
@@ -18,9 +19,10 @@ const HEADER: &str = "\
 ##   /etc/docksweep/docksweep.toml
 ##
 ## and never from the directory that a command is run in. A flag takes the place of what is said
-## here, and so does its variable: DOCKSWEEP_RATE for --rate; a list's has commas. What exclude and
-## exclude-file name is left out wherever it is said. An empty string is as good as nothing; paths
-## are as on the command line. docksweep config shows what is in effect.
+## here, and so does its variable: DOCKSWEEP_RATE for --rate; a list's has commas, and what is true
+## here is taken back by DOCKSWEEP_QUIET=false. A list takes the place of the whole list, but what
+## exclude and exclude-file name is left out wherever it is said. An empty string is as good as
+## nothing; paths are as on the command line. docksweep config shows what is in effect.
 ";
 
 const SUPPRESS: &str = "
@@ -147,19 +149,4 @@ fn list(values: &[String]) -> String {
 
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
-}
-
-/// Words in lines of at most `width` characters, but for longer words.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

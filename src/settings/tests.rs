@@ -112,7 +112,8 @@ fn mistakes_are_placed() {
 
 #[test]
 fn errors_speak_of_the_setting() {
-    let text = "[scan]\nrate = \"fast\"\nca = \"/ca.pem\"\noutput = [\"a.json\", \"b.pdf\"]";
+    let text =
+        "[scan]\nrate = \"fast\"\nca = \"/ca.pem\"\noutput = [\"a.json\", \"b.pdf\"]\nquiet = true";
     let scan = program();
     let scan = scan.find_subcommand("scan").unwrap();
     let variable = |name: &str| (name == "DOCKSWEEP_SNI").then(|| "not a name".into());
@@ -133,7 +134,13 @@ fn errors_speak_of_the_setting() {
     ] {
         assert_eq!(said(message).as_deref(), Some(expected));
     }
-    for foreign in ["--subnet-rate 'fast' is wrong", "no target given", "x--rate", "--rates"] {
+    for foreign in [
+        "--subnet-rate 'fast' is wrong",
+        "no target given",
+        "x--rate",
+        "--rates",
+        "unexpected value 'false' for '--quiet' found; no more were expected",
+    ] {
         assert_eq!(said(foreign), None, "{foreign}");
     }
 }
