@@ -496,7 +496,10 @@ impl<'a> Collected<'a> {
             keys: self.kept_keys.unwrap_or_default(),
             endpoints: self.endpoints,
             fleet_findings,
-            left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),
+            left_over: sweep.stopped.is_some()
+                || sweep.refused > 0
+                || !self.unasked.is_empty()
+                || !self.lost.is_empty(),
             sweep,
             incomplete_reason,
             notes,

@@ -24,6 +24,7 @@ mod mutual_tls;
 mod night;
 mod package;
 mod recorded;
+mod refused;
 mod rejudge;
 mod replay;
 mod resume;

@@ -41,7 +41,14 @@ fn refused() -> Connection {
 }
 
 fn swept(counts: Counts) -> SweepOutcome {
-    SweepOutcome { counts, left_out: 0, local_errors: Vec::new(), notes: Vec::new(), stopped: None }
+    SweepOutcome {
+        counts,
+        left_out: 0,
+        refused: 0,
+        local_errors: Vec::new(),
+        notes: Vec::new(),
+        stopped: None,
+    }
 }
 
 /// The outcome of `count` endpoints of one network, and how many were announced as judged.

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::transmit::Queued;
-use crate::sweep::answered::Answered;
+use crate::sweep::bitmap::Bitmap;
 use crate::sweep::links::Mac;
 use crate::target::TargetSet;
 
@@ -44,7 +44,7 @@ pub(super) struct Neighbours {
     found: HashMap<IpAddr, Mac>,
     /// By the number of an address's first probe: a bit, where a list of a silent range would be
     /// long.
-    absent: Option<Answered>,
+    absent: Option<Bitmap>,
     asked: HashMap<IpAddr, Asked>,
     /// What was asked, and when to look again, in the order of that time.
     due: VecDeque<(Instant, IpAddr)>,
@@ -144,8 +144,7 @@ impl Neighbours {
                 Some(asked) if at <= now && asked.questions >= self.questions => {
                     self.due.pop_front();
                     if let Some(bit) = first_probe(address, targets) {
-                        let absent =
-                            self.absent.get_or_insert_with(|| Answered::new(targets.len()));
+                        let absent = self.absent.get_or_insert_with(|| Bitmap::new(targets.len()));
                         absent.set(bit);
                     }
                     return Some(self.cannot_ask(address));
