@@ -14,6 +14,7 @@ mod browser;
 mod chromium;
 mod ciphers;
 mod cli;
+mod clock;
 mod formats;
 mod history;
 mod hostile;

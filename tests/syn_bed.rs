@@ -85,6 +85,8 @@ impl Bed {
             "link set ds1 up",
             "route add local 198.18.0.0/24 dev lo",
             "route add blackhole 198.18.1.0/24",
+            "route add blackhole 198.18.3.0/24",
+            "route add blackhole 198.18.4.0/24",
             "route add prohibit 198.18.2.0",
             "route add 198.18.5.1 dev ds1",
             "route add local fd00:6473:2::/120 dev lo",

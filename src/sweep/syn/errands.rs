@@ -85,6 +85,9 @@ impl Sweep<'_> {
     }
 
     pub(super) fn give_up_on_neighbours(&mut self, now: Instant) {
+        if self.mailbox.link_fell() {
+            self.neighbours.ask_anew();
+        }
         while let Some(waited) = self.neighbours.give_up(self.targets, now) {
             waited.into_iter().for_each(|queued| self.no_neighbour(queued));
         }

@@ -111,6 +111,11 @@ impl Neighbours {
         self.due.push_front((now, address));
     }
 
+    /// A link was down: what was asked may not have arrived, nor its answer.
+    pub(super) fn ask_anew(&mut self) {
+        self.asked.values_mut().for_each(|asked| asked.questions = 0);
+    }
+
     /// The question cannot be asked at all. Hands back the probes that waited.
     pub(super) fn cannot_ask(&mut self, address: IpAddr) -> Vec<Queued> {
         let asked = self.asked.remove(&address);
@@ -284,6 +289,20 @@ mod tests {
         neighbours.count_absent(probe(9, 2375).target);
         let note = neighbours.note().unwrap();
         assert!(note.starts_with("no neighbour answered for 1 probe to"), "{note}");
+    }
+
+    #[test]
+    fn who_was_asked_while_a_link_was_down_is_asked_anew() {
+        let (targets, now) = (targets(), Instant::now());
+        let mut neighbours = Neighbours::new(1);
+        let address = probe(9, 0).target.ip();
+        neighbours.wait(0, probe(9, 2375));
+        neighbours.asked(address, now);
+        neighbours.ask_anew();
+        assert_eq!(neighbours.give_up(&targets, now + WAIT), None);
+        assert_eq!(neighbours.question(now + WAIT), Some(Question { way: 0, address }));
+        neighbours.asked(address, now + WAIT);
+        assert!(neighbours.give_up(&targets, now + WAIT * 2).is_some());
     }
 
     #[test]
