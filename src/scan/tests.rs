@@ -96,5 +96,9 @@ fn probes_that_were_not_made_leave_the_scan_incomplete() {
     assert_eq!(outcome.incomplete_reason, None, "nothing is missing of what names no host");
     let counts = Counts { probes: 1, closed: 1, ..Counts::default() };
     let outcome = Collected::default().outcome(swept(counts), None, &mut |_| {});
-    assert_eq!(outcome.incomplete_reason, None);
+    assert_eq!((outcome.incomplete_reason, outcome.left_over), (None, false));
+    let counts = Counts { probes: 1, not_probed: 1, ..Counts::default() };
+    let swept_in_part = SweepOutcome { refused: 1, ..swept(counts) };
+    let outcome = Collected::default().outcome(swept_in_part, None, &mut |_| {});
+    assert!(outcome.left_over, "another run may send it");
 }

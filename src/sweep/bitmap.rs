@@ -161,6 +161,7 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn long_runs_are_few_bytes() {
@@ -187,6 +188,30 @@ mod tests {
             prop_assert_eq!(walked, expected);
             let answered_from = (0..len).filter(|p| set.contains(p) && *p >= from / 2).count();
             prop_assert_eq!(answered.count_from(from / 2), answered_from as u64);
+        }
+
+        #[test]
+        fn as_sets_do(
+            len in 1u64..300,
+            one in proptest::collection::btree_set(0u64..300, 0..80),
+            other in proptest::collection::btree_set(0u64..300, 0..80),
+        ) {
+            let bitmap = |set: &BTreeSet<u64>| {
+                let mut bitmap = Bitmap::new(len);
+                set.iter().filter(|position| **position < len).for_each(|p| bitmap.set(*p));
+                bitmap
+            };
+            let all = |set: &BTreeSet<u64>| bitmap(set).words;
+            let (mut with, mut without) = (bitmap(&one), bitmap(&one));
+            prop_assert_eq!(with.contains_all(&bitmap(&other)), (&other - &one).range(..len).count() == 0);
+            with.set_all(&bitmap(&other));
+            without.clear_all(&bitmap(&other));
+            prop_assert_eq!(&with.words, &all(&(&one | &other)));
+            prop_assert_eq!(&without.words, &all(&(&one - &other)));
+            let next = bitmap(&one).next_unset(Some(&bitmap(&other)), len / 3);
+            prop_assert_eq!(next, (&other - &one).range(len / 3..len).next().copied());
+            other.iter().filter(|position| **position < len).for_each(|p| with.clear(*p));
+            prop_assert_eq!(with.words, without.words);
         }
 
         #[test]
