@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod checkpoint;
 pub mod cipher_suite;
 pub mod cli;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod credentials;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::trace;
 
+use crate::clock;
 use crate::credentials::Credentials;
 use crate::observation::versions::describe;
 use crate::observation::{
@@ -62,7 +63,7 @@ pub struct ProbeConfig {
 
 /// Asks one endpoint everything, within its deadline.
 pub async fn observe(endpoint: Endpoint, config: &ProbeConfig) -> Observation {
-    let observed_at = Timestamp::now();
+    let observed_at = clock::now();
     let mut probe = Probe::new(endpoint, config);
     probe.run().await;
     // Before the audit and the suites: their time says nothing about what was asked before.

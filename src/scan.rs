@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
@@ -21,6 +20,7 @@ use crate::assess::assess;
 use crate::baseline::baseline;
 use crate::certificate::key::known::KnownKeys;
 use crate::checkpoint::Checkpoint;
+use crate::clock;
 use crate::history::Recalled;
 use crate::observation::{
     Connection, Endpoint, ExchangeResult, HelloAnswer, Observation, StreamEnd,
@@ -317,7 +317,7 @@ pub fn judge(observation: Observation, basis: Basis<'_>) -> v1::Endpoint {
 
 /// As [`judge`], with what the fleet's rules need of the endpoint.
 pub fn judge_for_fleet(observation: Observation, basis: Basis<'_>) -> (v1::Endpoint, EndpointKeys) {
-    let now = Timestamp::now();
+    let now = clock::now();
     let assessment = assess(&observation);
     let subject = Subject::new(&observation, &assessment, basis, now);
     let judgement = rules::judge(&observation, &assessment, basis, now);
@@ -343,7 +343,7 @@ fn endpoint(address: SocketAddr, config: &ScanConfig) -> Endpoint {
 
 /// The day in UTC.
 pub fn today() -> Date {
-    TimeZone::UTC.to_datetime(Timestamp::now()).date()
+    TimeZone::UTC.to_datetime(clock::now()).date()
 }
 
 #[derive(Default)]
@@ -496,7 +496,10 @@ impl<'a> Collected<'a> {
             keys: self.kept_keys.unwrap_or_default(),
             endpoints: self.endpoints,
             fleet_findings,
-            left_over: sweep.stopped.is_some() || !self.unasked.is_empty() || !self.lost.is_empty(),
+            left_over: sweep.stopped.is_some()
+                || sweep.refused > 0
+                || !self.unasked.is_empty()
+                || !self.lost.is_empty(),
             sweep,
             incomplete_reason,
             notes,

@@ -20,11 +20,12 @@ use crate::target::order::Shard;
 
 pub mod limits;
 
-mod answered;
+mod bitmap;
 mod connect;
 mod distances;
 mod engine;
 mod in_flight;
+mod ledger;
 mod links;
 mod outbox;
 mod pace;
@@ -199,6 +200,8 @@ pub struct SweepOutcome {
     /// Of `counts.not_probed`, the probes of addresses that name no host: nothing is missing for
     /// want of them.
     pub left_out: u64,
+    /// The same, what this machine refused to send this time: another run may try again.
+    pub refused: u64,
     /// Why probes were not made, by kind.
     pub local_errors: Vec<LocalError>,
     /// What a reader of the report should know, in words.
@@ -232,6 +235,8 @@ pub enum StopReason {
     ReceiverGone,
     /// For seconds on end this machine had no descriptor, buffer or local port for a probe.
     LocalShortage,
+    /// Not one probe could leave, for want of a route or a link, or by a packet filter.
+    NoWay,
 }
 
 impl fmt::Display for StopReason {
@@ -240,6 +245,7 @@ impl fmt::Display for StopReason {
             Self::Cancelled => "the sweep was cancelled",
             Self::ReceiverGone => "the receiver of open ports is gone",
             Self::LocalShortage => "this machine ran out of descriptors, buffers or local ports",
+            Self::NoWay => "no probe could leave this machine",
         })
     }
 }

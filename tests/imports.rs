@@ -39,11 +39,16 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "probe",
-        &["probe", "observation", "certificate", "cipher_suite", "target", "credentials"],
-        &[],
+        &["probe", "clock", "observation", "certificate", "cipher_suite", "target", "credentials"],
+        &["Timestamp::now", "SystemTime"],
     ),
-    ("sweep", &["sweep", "target"], &[]),
-    ("checkpoint", &["checkpoint", "observation", "sweep", "target"], &["TcpStream", "UdpSocket"]),
+    ("sweep", &["sweep", "target"], &["Timestamp::now", "SystemTime"]),
+    (
+        "checkpoint",
+        &["checkpoint", "observation", "sweep", "target"],
+        &["TcpStream", "UdpSocket", "Timestamp::now", "SystemTime"],
+    ),
+    ("clock", &[], &["tokio", "TcpStream", "UdpSocket", "std::fs"]),
     ("resolve", &["target"], &[]),
     ("diff", &["diff", "finding", "observation", "report"], PURE),
     (

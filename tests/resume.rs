@@ -19,18 +19,18 @@ fn docksweep() -> Command {
     command
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn report(path: &Path) -> Value {
+pub fn report(path: &Path) -> Value {
     let report = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     schema::assert_valid(&report);
     report
 }
 
 /// What may differ between a run and one that was broken off: when, how often, and that it was.
-fn lasting(report: &Value) -> Value {
+pub fn lasting(report: &Value) -> Value {
     let mut report = report.clone();
     let scan = report["scan"].as_object_mut().unwrap();
     for volatile in ["id", "started_at", "finished_at", "command"] {
@@ -52,13 +52,13 @@ fn resumptions(report: &Value) -> usize {
 }
 
 /// Some servers, all with one engine's identity, among 1,000 addresses.
-struct Fleet {
+pub struct Fleet {
     folder: tempfile::TempDir,
     targets: Vec<String>,
 }
 
 impl Fleet {
-    async fn start(network: u8) -> Self {
+    pub async fn start(network: u8) -> Self {
         let mut targets = vec![
             format!("127.63.{network}.0/24"),
             format!("127.63.{}.0-127.63.{}.243", network + 1, network + 3),
@@ -71,18 +71,18 @@ impl Fleet {
         Self { folder: tempfile::tempdir().unwrap(), targets }
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
 
-    fn scan(&self, engine: &str, output: &str) -> Command {
+    pub fn scan(&self, engine: &str, output: &str) -> Command {
         let mut command = docksweep();
         command.args(["scan", "-q", "--rate", RATE, "--seed", "11", "--engine", engine, "-o"]);
         command.arg(self.path(output)).args(&self.targets);
         command
     }
 
-    fn checkpoint(&self, engine: &str, output: &str) -> Command {
+    pub fn checkpoint(&self, engine: &str, output: &str) -> Command {
         let mut command = self.scan(engine, output);
         command.arg("--checkpoint").arg(self.path("place")).args(["--checkpoint-every", "50ms"]);
         command
@@ -108,7 +108,7 @@ impl Fleet {
 }
 
 /// How many answers the checkpoint counts; 0 where there is none yet.
-fn answered(place: &Path) -> u64 {
+pub fn answered(place: &Path) -> u64 {
     let Ok(bytes) = std::fs::read(place) else { return 0 };
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap();
     let line: Value = serde_json::from_slice(line).unwrap();
@@ -121,7 +121,7 @@ fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-fn can_send_syns() -> bool {
+pub fn can_send_syns() -> bool {
     let output =
         docksweep().args(["scan", "-q", "127.63.0.1", "--engine", "syn"]).output().unwrap();
     output.status.success()

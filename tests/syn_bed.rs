@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use docksweep::sweep::{Engine, SweepConfig, SweepOutcome, SweepProgress, Swept, sweep};
+use docksweep::sweep::{
+    Engine, SweepConfig, SweepOutcome, SweepProgress, SweepState, Swept, sweep,
+};
 use docksweep::target::{Ports, TargetList, TargetSet};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use socket2::{Domain, Socket, Type};
@@ -83,6 +85,8 @@ impl Bed {
             "link set ds1 up",
             "route add local 198.18.0.0/24 dev lo",
             "route add blackhole 198.18.1.0/24",
+            "route add blackhole 198.18.3.0/24",
+            "route add blackhole 198.18.4.0/24",
             "route add prohibit 198.18.2.0",
             "route add 198.18.5.1 dev ds1",
             "route add local fd00:6473:2::/120 dev lo",
@@ -117,7 +121,7 @@ impl Bed {
                     socket.set_only_v6(true).unwrap();
                 }
                 socket.bind(&SocketAddr::new(any, 2375).into()).unwrap();
-                socket.listen(512).unwrap();
+                socket.listen(4096).unwrap();
                 socket
             })
         })
@@ -148,6 +152,18 @@ impl Bed {
         reading: oneshot::Receiver<()>,
         meanwhile: impl FnOnce(&SweepProgress),
     ) -> (SweepOutcome, BTreeSet<SocketAddr>) {
+        let (outcome, found, _) = self.sweep_and_keep(words, config, reading, meanwhile);
+        (outcome, found)
+    }
+
+    /// The same, with the states that it said.
+    pub fn sweep_and_keep(
+        &self,
+        words: &[&str],
+        config: SweepConfig,
+        reading: oneshot::Receiver<()>,
+        meanwhile: impl FnOnce(&SweepProgress),
+    ) -> (SweepOutcome, BTreeSet<SocketAddr>, Vec<SweepState>) {
         let targets = targets(words);
         let progress = Arc::new(SweepProgress::default());
         let watched = Arc::clone(&progress);
@@ -178,6 +194,13 @@ impl Bed {
         ip_in(&self.targets, arguments);
     }
 
+    /// A program, to be run in the scanner's namespace.
+    pub fn command_in_scanner(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.scanner, program]);
+        command
+    }
+
     /// Runs a program in the scanner's namespace; whether it was there and went well.
     pub fn run_in_scanner(&self, program: &str) -> bool {
         let words = ["netns", "exec", &self.scanner].into_iter().chain(program.split(' '));
@@ -197,18 +220,23 @@ async fn sweep_all(
     config: SweepConfig,
     progress: Arc<SweepProgress>,
     reading: oneshot::Receiver<()>,
-) -> (SweepOutcome, BTreeSet<SocketAddr>) {
+) -> (SweepOutcome, BTreeSet<SocketAddr>, Vec<SweepState>) {
     let (sender, mut receiver) = mpsc::channel(16);
     let sweeping = sweep(targets, config, progress, CancellationToken::new(), sender);
     let receiving = async {
         reading.await.unwrap();
-        let mut found = BTreeSet::new();
-        while let Some(Swept::Open(open)) = receiver.recv().await {
-            assert!(found.insert(open.address), "{} twice", open.address);
+        let (mut found, mut states) = (BTreeSet::new(), Vec::new());
+        while let Some(swept) = receiver.recv().await {
+            match swept {
+                Swept::Open(open) => {
+                    assert!(found.insert(open.address), "{} twice", open.address);
+                }
+                Swept::Reached(state) => states.push(*state),
+            }
         }
-        found
+        (found, states)
     };
-    let (outcome, found) = tokio::join!(sweeping, receiving);
+    let (outcome, (found, states)) = tokio::join!(sweeping, receiving);
     let outcome = outcome.unwrap();
     let counts = outcome.counts;
     assert_eq!(
@@ -216,7 +244,7 @@ async fn sweep_all(
         counts.probes,
         "{outcome:?}"
     );
-    (outcome, found)
+    (outcome, found, states)
 }
 
 fn targets(words: &[&str]) -> Arc<TargetSet> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -86,6 +86,7 @@ impl Drop for Responder {
 /// How often each address is asked for by ARP in the targets' namespace, until asked.
 pub struct Questions {
     stop: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
     counting: JoinHandle<HashMap<Ipv4Addr, u32>>,
 }
 
@@ -94,6 +95,8 @@ impl Questions {
         const ETH_P_ARP: u16 = 0x0806;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let addresses = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&addresses);
         let counting = bed.in_targets(move || {
             let mut wire = Wire::new(ETH_P_ARP);
             thread::spawn(move || {
@@ -105,12 +108,18 @@ impl Questions {
                         buffer[..length].get(24..).and_then(|rest| rest.first_chunk());
                     if let Some(address) = address.filter(|_| buffer[7] == 1) {
                         *asked.entry(Ipv4Addr::from(*address)).or_default() += 1;
+                        seen.store(asked.len(), Ordering::Relaxed);
                     }
                 }
                 asked
             })
         });
-        Self { stop, counting }
+        Self { stop, asked: addresses, counting }
+    }
+
+    /// How many addresses were asked for by now.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     pub fn counts(self) -> HashMap<Ipv4Addr, u32> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -91,8 +93,8 @@ fn neighbours_are_asked_before_anything_is_sent_to_them() {
     assert_eq!((unreachable, silent, not_probed), (2 * (256 - 8), 0, 2 * 2), "{outcome:?}");
     assert_eq!(sent, 2 * (5 + 1 + 256), "{outcome:?}");
     assert!(outcome.local_errors.is_empty(), "{outcome:?}");
-    assert!(outcome.notes[0].starts_with("no neighbour answered for 496 probes"), "{outcome:?}");
-    assert!(outcome.notes[1].starts_with("left out 4 probes to addresses"), "{outcome:?}");
+    assert!(outcome.notes[0].starts_with("left out 4 probes to addresses"), "{outcome:?}");
+    assert!(outcome.notes[1].starts_with("no neighbour answered for 496 probes"), "{outcome:?}");
     let absent = (2..=254).filter(|last| !(10..15).contains(last));
     for address in absent.map(|last| Ipv4Addr::new(198, 18, 5, last)) {
         assert_eq!(questions.get(&address), Some(&2), "{address}: {questions:?}");
@@ -112,6 +114,62 @@ fn neighbours_by_ipv6_are_asked_too() {
     let Counts { open, closed, unreachable, silent, not_probed, .. } = outcome.counts;
     assert_eq!((open, closed, unreachable), (5, 5 + 2, 2 * (64 - 6)), "{outcome:?}");
     assert_eq!((silent, not_probed), (0, 0), "{outcome:?}");
+}
+
+#[test]
+fn a_link_that_goes_down_while_neighbours_are_asked_costs_none_of_them() {
+    let Some(bed) = Bed::new() else { return };
+    let _listener = bed.listen();
+    // Nobody answers until the link was down; a slow machine has time for that.
+    let answers = |how| {
+        bed.in_targets(|| std::fs::write("/proc/sys/net/ipv4/conf/ds1/arp_ignore", how).unwrap());
+    };
+    answers("8");
+    let questions = Questions::listen(&bed);
+    let config = SweepConfig { retries: 60, ..config() };
+    let (outcome, found) = bed.sweep(&["198.18.5.10-198.18.5.14"], config, |_| {
+        while questions.asked() < 5 {
+            thread::yield_now();
+        }
+        bed.ip_in_scanner("link set ds0 down");
+        answers("0");
+        bed.ip_in_scanner("link set ds0 up");
+    });
+    let on_link = bed.on_link().map(|host| SocketAddr::new(host, 2375));
+    assert_eq!(found, on_link.collect(), "{outcome:?}");
+    assert_eq!((outcome.counts.closed, outcome.counts.unreachable), (5, 0), "{outcome:?}");
+    assert!(outcome.complete() && outcome.notes.is_empty(), "{outcome:?}");
+}
+
+/// What arrives over the whole run, by the time that it took: a slow machine is only slower.
+#[test]
+fn a_subnet_gets_no_more_than_its_rate_retries_included() {
+    const RATE: u32 = 400;
+    let Some(bed) = Bed::new() else { return };
+    for engine in [Engine::Syn, Engine::Connect] {
+        let arrived: [_; 2] = std::array::from_fn(|_| Arc::new(AtomicU64::new(0)));
+        let counting = arrived.clone();
+        let responder = Responder::start(&bed, move |syn| {
+            let third = usize::from(syn.target.ip().octets()[2]);
+            counting[third - 3].fetch_add(1, Ordering::Relaxed);
+            0
+        });
+        let subnet_rate = Rate::PerSecond(RATE.try_into().unwrap());
+        let config = SweepConfig { engine, subnet_rate, ..config() };
+        let begun = Instant::now();
+        let targets = ["198.18.3.0/25", "198.18.4.0/25"];
+        let (outcome, _) = bed.sweep(&targets, config, |_| {});
+        let took = begun.elapsed().as_secs_f64();
+        drop(responder);
+        assert_eq!((outcome.counts.silent, outcome.counts.sent), (512, 1024), "{outcome:?}");
+        let most = took * f64::from(RATE) + f64::from(RATE) / 10.0 + 1.0;
+        for (subnet, arrived) in [3, 4].into_iter().zip(&arrived) {
+            let arrived = arrived.load(Ordering::Relaxed);
+            let kept = arrived > 0 && arrived as f64 <= most;
+            assert!(kept, "{engine:?}: {arrived} for .{subnet}.0 in {took} s");
+        }
+        assert!(outcome.counts.sent as f64 <= 2.0 * most, "{engine:?}: {took} s");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `FILE`: one line of JSON, the sweep's bitmap, and SHA-256 over both.
+//! `FILE`: one line of JSON, the sweep's bitmaps, and SHA-256 over both.
 
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{CheckpointError, Header, Snapshot};
 use crate::sweep::SweepState;
 
-const FORMAT: &str = "docksweep/checkpoint/v1";
+const FORMAT: &str = "docksweep/checkpoint/v2";
 /// How every version's file begins.
 const BEGIN: &[u8] = br#"{"format":"docksweep/checkpoint/"#;
 /// Names and pending ports are all that grows in it.
@@ -28,8 +28,8 @@ struct Line<'a> {
     sweep: Cow<'a, SweepState>,
     pending: Cow<'a, [SocketAddr]>,
     journaled: u64,
-    /// How long the bitmap after this line is.
-    answered_bytes: u64,
+    /// How long the bitmaps after this line are.
+    bitmaps_bytes: u64,
 }
 
 /// # Errors
@@ -60,19 +60,17 @@ pub(super) fn read(path: &Path) -> Result<Snapshot, CheckpointError> {
         Ok(_) => return Err(CheckpointError::Format(path.to_owned())),
         Err(_) => return Err(damaged("its first line is no JSON")),
     }
-    let Line { header, sweep, pending, journaled, answered_bytes, .. } =
+    let Line { header, sweep, pending, journaled, bitmaps_bytes, .. } =
         serde_json::from_slice(&line).map_err(|error| CheckpointError::damaged(path, error))?;
-    let mut answered = Vec::new();
-    reader.by_ref().take(answered_bytes).read_to_end(&mut answered).map_err(io_error)?;
+    let mut bitmaps = Vec::new();
+    reader.by_ref().take(bitmaps_bytes).read_to_end(&mut bitmaps).map_err(io_error)?;
     let mut hash = Vec::new();
     reader.take(HASH as u64 + 1).read_to_end(&mut hash).map_err(io_error)?;
-    if Sha256::new().chain_update(&line).chain_update(&answered).finalize().as_slice() != hash {
+    if Sha256::new().chain_update(&line).chain_update(&bitmaps).finalize().as_slice() != hash {
         return Err(damaged("its checksum does not fit"));
     }
-    let state = sweep
-        .into_owned()
-        .with_answered(answered)
-        .map_err(|e| CheckpointError::damaged(path, e))?;
+    let state =
+        sweep.into_owned().with_bitmaps(bitmaps).map_err(|e| CheckpointError::damaged(path, e))?;
     let (header, pending) = (header.into_owned(), pending.into_owned());
     Ok(Snapshot { header, state, pending, journaled })
 }
@@ -110,14 +108,14 @@ fn write_new(partial: &Path, kept: Kept<'_>) -> io::Result<()> {
         sweep: Cow::Borrowed(state),
         pending: Cow::Borrowed(pending),
         journaled,
-        answered_bytes: state.answered().len() as u64,
+        bitmaps_bytes: state.bitmaps().len() as u64,
     })?;
     line.push(b'\n');
-    let answered = state.answered();
-    let hash = Sha256::new().chain_update(&line).chain_update(answered).finalize();
+    let bitmaps = state.bitmaps();
+    let hash = Sha256::new().chain_update(&line).chain_update(bitmaps).finalize();
     let mut writer = BufWriter::new(&file);
     writer.write_all(&line)?;
-    writer.write_all(answered)?;
+    writer.write_all(bitmaps)?;
     writer.write_all(&hash)?;
     writer.flush()?;
     file.sync_all()

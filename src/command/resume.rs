@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
-use jiff::Timestamp;
 
 use crate::checkpoint::{
     Checkpoint, CheckpointError, Header, Kept, ResolvedName, Stored, UnresolvedName, check_free,
 };
 use crate::cli::{Cli, Command, ConfigurationArgs, ScanArgs};
+use crate::clock;
 use crate::command::invocation::{self, Invocation};
 use crate::command::{Failure, chain, warn};
 use crate::config::Config;
@@ -190,7 +190,7 @@ pub(super) fn keep(
     let done = state.counts();
     sweep.resume = Some(Arc::new(Resume { state, open }));
     let mut header = stored.header().clone();
-    header.resumed_at.push(Timestamp::now());
+    header.resumed_at.push(clock::now());
     let notes = header.resumed_at.iter().map(|at| {
         format!(
             "the scan was broken off, and gone on with at {}",

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{ResolvedName, Stored};
 use crate::cli::ScanArgs;
+use crate::clock;
 use crate::command::advisories::{self, Known};
 use crate::command::announce::Announcing;
 use crate::command::invocation::Invocation;
@@ -81,7 +82,7 @@ async fn scan(
     mut memory: Memory,
     announcing: &Announcing,
 ) -> Result<ExitCode, Failure> {
-    let started_at = stored.as_ref().map_or_else(Timestamp::now, |it| it.header().started_at);
+    let started_at = stored.as_ref().map_or_else(clock::now, |it| it.header().started_at);
     if let Some(stored) = &stored
         && !config.seed_given
     {
@@ -345,7 +346,8 @@ fn finished(
     data_notes: Vec<String>,
     reason: Option<String>,
 ) -> Report {
-    scan.finished_at = Timestamp::now();
+    // The clock may have been set back since an earlier run of the same scan.
+    scan.finished_at = clock::now().max(scan.started_at);
     scan.counts = outcome.counts();
     scan.incomplete_reason = reason.or(outcome.incomplete_reason);
     scan.complete = scan.incomplete_reason.is_none();

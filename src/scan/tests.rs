@@ -41,7 +41,14 @@ fn refused() -> Connection {
 }
 
 fn swept(counts: Counts) -> SweepOutcome {
-    SweepOutcome { counts, left_out: 0, local_errors: Vec::new(), notes: Vec::new(), stopped: None }
+    SweepOutcome {
+        counts,
+        left_out: 0,
+        refused: 0,
+        local_errors: Vec::new(),
+        notes: Vec::new(),
+        stopped: None,
+    }
 }
 
 /// The outcome of `count` endpoints of one network, and how many were announced as judged.
@@ -89,5 +96,9 @@ fn probes_that_were_not_made_leave_the_scan_incomplete() {
     assert_eq!(outcome.incomplete_reason, None, "nothing is missing of what names no host");
     let counts = Counts { probes: 1, closed: 1, ..Counts::default() };
     let outcome = Collected::default().outcome(swept(counts), None, &mut |_| {});
-    assert_eq!(outcome.incomplete_reason, None);
+    assert_eq!((outcome.incomplete_reason, outcome.left_over), (None, false));
+    let counts = Counts { probes: 1, not_probed: 1, ..Counts::default() };
+    let swept_in_part = SweepOutcome { refused: 1, ..swept(counts) };
+    let outcome = Collected::default().outcome(swept_in_part, None, &mut |_| {});
+    assert!(outcome.left_over, "another run may send it");
 }

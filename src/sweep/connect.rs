@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
@@ -12,23 +11,21 @@ use rustix::time::Timespec;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::answered::Answered;
 use super::distances::{Distances, Round, Wait, Waits};
 use super::in_flight::{Attempt, Family, Idle, InFlight, Watch};
-use super::links::{LeftOut, Links};
+use super::ledger::{Ledger, Refusal, add};
+use super::links::Links;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::patience::Patience;
 use super::shortage::{Held, Room};
 use super::socket::{self, Answer, Origin, Shortage, State};
-use super::state::{Place, Start, Timer};
+use super::state::{Place, Timer};
 use super::subnet_pace::SubnetPace;
-use super::trouble::Tally;
 use super::{
     OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept,
 };
 use crate::target::TargetSet;
-use crate::target::order::Permutation;
 
 /// Launches between two looks at what has been answered.
 const BATCH: usize = 64;
@@ -57,56 +54,39 @@ pub(super) fn run(
     // Where the system does not tell its links, connections to such addresses fail by themselves.
     let no_hosts = Links::look_up().map_or_else(unknown_links, |links| links.no_hosts());
     let ceiling = config.concurrency.max(1);
-    let probes = config.shard.share(targets.len());
-    let order = Permutation::new(targets.len(), config.seed);
-    let start = Start::of(targets, config, &order, progress)?;
+    let ledger = Ledger::new(targets, config, progress)?;
+    let narrowest = config.resume.as_deref().and_then(|resume| resume.state.narrowest);
     let sweep = Sweep {
-        targets,
         config,
         progress,
         cancel,
         origin,
         epoll,
         events: Vec::with_capacity(1024),
-        order,
-        answered: start.answered,
-        settled: start.settled,
-        reached: start.reached,
+        ledger,
         in_flight: InFlight::new(),
         outbox: Outbox::new(open),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
         patience: Patience::new(config.timeout),
         distances: Distances::default(),
-        room: Room::new(ceiling, start.narrowest),
+        room: Room::new(ceiling, narrowest),
         shortage: None,
         no_hosts,
-        left_out: start.left_out,
-        unreachable: start.unreachable,
-        not_probed: start.not_probed,
-        notes: Vec::new(),
         stopped: None,
         timer: Timer::new(config.checkpoint_every, Instant::now()),
-        here: start.place,
     };
-    Ok(sweep.run(probes, start.walked))
+    Ok(sweep.run())
 }
 
 struct Sweep<'a> {
-    targets: &'a TargetSet,
     config: &'a SweepConfig,
     progress: &'a SweepProgress,
     cancel: &'a CancellationToken,
     origin: Origin,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
-    order: Permutation,
-    /// By position in this shard's order, so that a retry round walks it word by word.
-    answered: Answered,
-    /// How many bits are set in `answered`.
-    settled: u64,
-    /// How many positions the first round has begun.
-    reached: u64,
+    ledger: Ledger<'a>,
     in_flight: InFlight,
     outbox: Outbox,
     pace: Pace,
@@ -115,16 +95,10 @@ struct Sweep<'a> {
     distances: Distances,
     room: Room,
     shortage: Option<Held>,
-    unreachable: Tally,
-    not_probed: Tally,
     /// Addresses of this machine's links that name no host, ascending.
     no_hosts: Vec<Ipv4Addr>,
-    left_out: LeftOut,
-    notes: Vec<String>,
     stopped: Option<StopReason>,
     timer: Timer,
-    /// Where the launching is.
-    here: Place,
 }
 
 /// Why launching paused.
@@ -138,29 +112,23 @@ enum Pause {
 }
 
 impl Sweep<'_> {
-    /// `walked` is what the first round need not do.
-    fn run(mut self, probes: u64, mut walked: u64) -> SweepOutcome {
-        for round in self.here.round..=self.config.retries {
-            if self.stopped.is_some() || self.settled == probes {
-                break;
-            }
-            if round > self.here.round {
-                self.here = Place { round, cursor: 0 };
-            }
-            self.progress.round.store(round.into(), Ordering::Relaxed);
-            self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
-            self.progress.round_walked.store(std::mem::take(&mut walked), Ordering::Relaxed);
+    fn run(mut self) -> SweepOutcome {
+        while self.stopped.is_none()
+            && let Some(round) = self.ledger.next_round()
+        {
             self.round(round);
         }
+        if self.stopped.is_none() && self.ledger.had_no_way() {
+            self.stopped = Some(StopReason::NoWay);
+        }
         if self.timer.is_asked() {
-            let over = Place { round: self.config.retries + 1, cursor: 0 };
-            let place = if self.stopped.is_some() { self.place() } else { over };
-            self.outbox.push(self.state(place));
+            let state = self.ledger.last_state(self.stopped, self.place());
+            self.say(state);
         }
         if self.outbox.deliver_rest().is_err() {
             self.stopped = Some(StopReason::ReceiverGone);
         }
-        self.finish(probes)
+        self.finish()
     }
 
     fn round(&mut self, round: u8) {
@@ -169,7 +137,7 @@ impl Sweep<'_> {
             if self.stopped == Some(StopReason::ReceiverGone) {
                 return;
             }
-            let pause = self.launch(round);
+            let pause = self.launch();
             if matches!(pause, Pause::RoundOver) && self.in_flight.is_empty() {
                 return;
             }
@@ -201,7 +169,7 @@ impl Sweep<'_> {
     }
 
     /// Sends a batch of probes, as far as there is room and leave for it.
-    fn launch(&mut self, round: u8) -> Pause {
+    fn launch(&mut self) -> Pause {
         for _ in 0..BATCH {
             if self.stopped.is_some() {
                 return Pause::RoundOver;
@@ -214,14 +182,14 @@ impl Sweep<'_> {
                 return Pause::For(held.until - now);
             }
             let held = self.shortage.and_then(|held| held.position);
-            let Some(position) = held.or_else(|| self.answered.next_unset(self.here.cursor)) else {
+            let Some(position) = held.or_else(|| self.ledger.next()) else {
                 return Pause::RoundOver;
             };
             self.room.recover(now);
             if self.in_flight.len() >= self.room.limit() {
                 return Pause::Full;
             }
-            let Some(address) = self.target(position) else { return Pause::RoundOver };
+            let Some(address) = self.ledger.target(position) else { return Pause::RoundOver };
             let wait = self.subnet_pace.wait(address.ip(), now);
             if !wait.is_zero() {
                 return Pause::For(wait);
@@ -231,24 +199,16 @@ impl Sweep<'_> {
             }
             self.subnet_pace.spend(address.ip(), now);
             if held.is_none() {
-                self.here.cursor = position + 1;
-                self.reached += u64::from(round == 0);
-                bump(&self.progress.round_walked);
+                self.ledger.begin(position);
             }
             self.attempt(position, address, now);
         }
         Pause::Batch
     }
 
-    fn target(&self, position: u64) -> Option<SocketAddr> {
-        self.targets.probe(self.order.get(self.config.shard.position(position)))
-    }
-
     fn attempt(&mut self, position: u64, address: SocketAddr, now: Instant) {
         if self.names_no_host(address.ip()) {
-            self.mark(position);
-            self.left_out.add(address);
-            return bump(&self.progress.not_probed);
+            return self.ledger.left_out(position, address);
         }
         let family = Family::of(&address);
         let idle = self.in_flight.take_idle(family).map_or_else(
@@ -268,6 +228,11 @@ impl Sweep<'_> {
             }
         };
         let mut state = socket::connect(socket.as_fd(), &address);
+        if let State::Answered(Answer::Unreachable(error)) = state {
+            // So soon that nothing has left.
+            self.shortage = None;
+            return self.ledger.refused(position, address, (Refusal::NoWay, error));
+        }
         if state == State::Pending && address.ip().is_loopback() {
             // There the answer is there before the call returns. Asking at once instead of by
             // epoll halves the time of such a sweep.
@@ -295,7 +260,7 @@ impl Sweep<'_> {
                 }
             }
         }
-        bump(&self.progress.sent);
+        add(&self.progress.sent, 1);
         self.shortage = None;
     }
 
@@ -340,29 +305,23 @@ impl Sweep<'_> {
     }
 
     fn give_up(&mut self, position: u64, address: SocketAddr, error: Errno) {
-        self.not_probed.add(error, address);
-        self.mark(position);
-        bump(&self.progress.not_probed);
+        self.ledger.refused(position, address, (Refusal::Impossible, error));
     }
 
     fn settle(&mut self, position: u64, address: SocketAddr, answer: Answer, started: Instant) {
-        self.mark(position);
         let rtt = started.elapsed();
         match answer {
             Answer::Open => {
                 self.observe(address, rtt);
-                bump(&self.progress.open);
+                self.ledger.open(position);
                 self.outbox.push(Swept::Open(OpenPort { address, rtt }));
                 self.outbox.deliver();
             }
             Answer::Closed | Answer::MetItself => {
                 self.observe(address, rtt);
-                bump(&self.progress.closed);
+                self.ledger.closed(position);
             }
-            Answer::Unreachable(error) => {
-                self.unreachable.add(error, address);
-                bump(&self.progress.unreachable);
-            }
+            Answer::Unreachable(error) => self.ledger.unreachable(position, address, error),
         }
     }
 
@@ -370,11 +329,6 @@ impl Sweep<'_> {
     fn observe(&mut self, address: SocketAddr, rtt: Duration) {
         self.patience.observe(rtt);
         self.distances.observe(address.ip(), rtt);
-    }
-
-    fn mark(&mut self, position: u64) {
-        self.answered.set(position);
-        self.settled += 1;
     }
 
     /// How long there is nothing to do but wait for an answer.
@@ -460,7 +414,7 @@ impl Sweep<'_> {
         }
         let began = Instant::now();
         if self.timer.is_due(began) {
-            self.outbox.push(self.state(self.place()));
+            self.say(self.ledger.state(self.place()));
             self.outbox.deliver();
             self.timer.made(began, Instant::now());
         }
@@ -473,45 +427,24 @@ impl Sweep<'_> {
         let [short, long] = Wait::BOTH.map(oldest);
         let held = self.shortage.and_then(|held| held.position);
         let first = [short, long, held].into_iter().flatten().min();
-        Place { cursor: first.unwrap_or(u64::MAX).min(self.here.cursor), ..self.here }
+        let here = self.ledger.here();
+        Place { cursor: first.unwrap_or(u64::MAX).min(here.cursor), ..here }
     }
 
-    fn state(&self, place: Place) -> Swept {
-        Swept::Reached(Box::new(SweepState {
-            place,
-            counts: self.progress.counts(),
-            found_in_round: 0,
-            unreachable: self.unreachable.refused(),
-            not_probed: self.not_probed.refused(),
-            left_out: self.left_out,
-            narrowest: self.room.narrowest(),
-            lost: 0,
-            answered: self.answered.encode(),
-        }))
+    fn say(&mut self, state: SweepState) {
+        let state = SweepState { narrowest: self.room.narrowest(), ..state };
+        self.outbox.push(Swept::Reached(Box::new(state)));
     }
 
-    fn finish(mut self, probes: u64) -> SweepOutcome {
-        // Only a stopped sweep still holds a probe; in the first round it was not made at all.
-        let held = self.shortage.and_then(|held| held.position).is_some();
-        let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
-        let reached = self.reached - u64::from(held && first_round);
-        self.progress.silent.store(reached - self.settled, Ordering::Relaxed);
-        self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
-        self.notes.extend(self.unreachable.unreachable_notes());
-        self.notes.extend(self.not_probed.not_probed_notes());
-        self.notes.extend(self.left_out.note());
-        if let Some(narrowest) = self.room.narrowest() {
-            self.notes.push(format!(
+    fn finish(self) -> SweepOutcome {
+        // Only a stopped sweep still holds a probe.
+        let held = self.shortage.and_then(|held| held.position);
+        let short = self.room.narrowest().map(|narrowest| {
+            format!(
                 "descriptors ran short: at times only {narrowest} probes were under way at once"
-            ));
-        }
-        SweepOutcome {
-            counts: self.progress.counts(),
-            left_out: self.left_out.count(),
-            local_errors: self.not_probed.local_errors(),
-            notes: self.notes,
-            stopped: self.stopped,
-        }
+            )
+        });
+        self.ledger.outcome(held.iter().count() as u64, short, self.stopped)
     }
 }
 
@@ -543,9 +476,4 @@ fn unknown_links(error: io::Error) -> Vec<Ipv4Addr> {
 /// caller would spin.
 fn whole_millis(nap: Duration) -> Duration {
     Duration::from_millis(u64::try_from(nap.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
-}
-
-/// There is one writer; the others only look.
-fn bump(count: &AtomicU64) {
-    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }

@@ -1,40 +1,40 @@
 //! How far a sweep is, so that another process can go on with it.
 //!
 //! The engines make a [`SweepState`] now and then and send it after the open ports that it speaks
-//! of; the scan hands it to `checkpoint`, which keeps it. A [`Start`] is the way back.
+//! of; the scan hands it to `checkpoint`, which keeps it. The [`ledger`](super::ledger) makes it and
+//! is the way back.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::answered::Answered;
+use super::Counts;
+use super::bitmap::Bitmap;
 use super::links::LeftOut;
-use super::trouble::{Refused, Tally};
-use super::{Counts, SweepConfig, SweepError, SweepProgress};
+use super::trouble::Refused;
 use crate::target::TargetSet;
-use crate::target::order::Permutation;
 
 /// All that a sweep knows at one moment. What may still be under way counts as not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepState {
     pub(super) place: Place,
-    /// Without the silent, and of those not probed only the probes that were given up.
+    /// Without the silent, and without what a later run is to try again.
     pub(super) counts: Counts,
     pub(super) found_in_round: u64,
     pub(super) unreachable: Vec<Refused>,
-    pub(super) not_probed: Vec<Refused>,
+    /// Of those not probed, what no later run can send.
+    pub(super) never: Vec<Refused>,
     /// Of those not probed, what names no host.
     pub(super) left_out: LeftOut,
     /// The fewest attempts under way at once that descriptors left room for, if they ran short.
     pub(super) narrowest: Option<usize>,
     /// Answers that came faster than they could be read.
     pub(super) lost: u64,
-    /// The bitmap of probes that need no further attempt, as [`Answered::encode`] writes it.
+    /// As [`bitmaps::encode`] writes them.
     #[serde(skip)]
-    pub(super) answered: Vec<u8>,
+    pub(super) bitmaps: Vec<u8>,
 }
 
 /// A place in the way through the rounds: what lies before it needs no more sending.
@@ -59,11 +59,11 @@ impl SweepState {
             counts: Counts { probes, ..Counts::default() },
             found_in_round: 0,
             unreachable: Vec::new(),
-            not_probed: Vec::new(),
+            never: Vec::new(),
             left_out: LeftOut::default(),
             narrowest: None,
             lost: 0,
-            answered: Answered::new(0).encode(),
+            bitmaps: bitmaps::encode(&Bitmap::new(0), &Bitmap::new(0)),
         }
     }
 
@@ -72,34 +72,53 @@ impl SweepState {
         self.counts
     }
 
-    /// The part that is not serialized: which probes need no further attempt, in few bytes.
-    pub fn answered(&self) -> &[u8] {
-        &self.answered
+    /// The part that is not serialized: which probes are done, in few bytes.
+    pub fn bitmaps(&self) -> &[u8] {
+        &self.bitmaps
     }
 
     /// Puts that part back.
     ///
     /// # Errors
     /// It does not belong to this state.
-    pub fn with_answered(mut self, answered: Vec<u8>) -> Result<Self, StateError> {
-        self.answered = answered;
+    pub fn with_bitmaps(mut self, bitmaps: Vec<u8>) -> Result<Self, StateError> {
+        self.bitmaps = bitmaps;
         self.decoded().map(drop)?;
         Ok(self)
     }
 
-    fn decoded(&self) -> Result<Answered, StateError> {
+    /// The probes that need no further attempt, or none before the end; of these, those that this
+    /// machine refused to send.
+    pub(super) fn decoded(&self) -> Result<(Bitmap, Bitmap), StateError> {
         let Counts { probes, open, closed, unreachable, not_probed, .. } = self.counts;
         if probes > TargetSet::MAX_PROBES || self.place.cursor > probes {
             return Err(StateError);
         }
-        let answered = Answered::decode(&self.answered, probes).ok_or(StateError)?;
-        let settled = [open, closed, unreachable, not_probed]
+        let (done, refused) = bitmaps::decode(&self.bitmaps, probes).ok_or(StateError)?;
+        let ended = [open, closed, unreachable, not_probed, refused.count_from(0)]
             .into_iter()
             .try_fold(0_u64, |sum, count| sum.checked_add(count));
-        if settled != Some(answered.count_from(0)) {
+        if ended != Some(done.count_from(0)) || !done.contains_all(&refused) {
             return Err(StateError);
         }
-        Ok(answered)
+        Ok((done, refused))
+    }
+}
+
+/// Both bitmaps as one run of bytes: how long the first is, and each as [`Bitmap::encode`] writes it.
+pub(super) mod bitmaps {
+    use super::Bitmap;
+
+    pub(in crate::sweep) fn encode(done: &Bitmap, refused: &Bitmap) -> Vec<u8> {
+        let done = done.encode();
+        [&(done.len() as u64).to_le_bytes(), &*done, &refused.encode()].concat()
+    }
+
+    pub(super) fn decode(bytes: &[u8], probes: u64) -> Option<(Bitmap, Bitmap)> {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (done, refused) = rest.split_at_checked(length)?;
+        Some((Bitmap::decode(done, probes)?, Bitmap::decode(refused, probes)?))
     }
 }
 
@@ -109,95 +128,6 @@ pub struct Resume {
     pub state: SweepState,
     /// Open ports that are known, also such as were found after the state was made.
     pub open: Vec<SocketAddr>,
-}
-
-/// What a sweep begins with: nothing, or what an earlier one came to.
-pub(super) struct Start {
-    pub(super) place: Place,
-    pub(super) answered: Answered,
-    /// How many bits are set in `answered`.
-    pub(super) settled: u64,
-    /// How many positions the first round has begun.
-    pub(super) reached: u64,
-    /// How many of the probes of its first round it does not make.
-    pub(super) walked: u64,
-    pub(super) found_in_round: u64,
-    pub(super) unreachable: Tally,
-    pub(super) not_probed: Tally,
-    pub(super) left_out: LeftOut,
-    pub(super) narrowest: Option<usize>,
-    pub(super) lost: u64,
-}
-
-impl Start {
-    /// Sets the counts of `progress`, too.
-    ///
-    /// # Errors
-    /// The state is not of a sweep with these targets.
-    pub(super) fn of(
-        targets: &TargetSet,
-        config: &SweepConfig,
-        order: &Permutation,
-        progress: &SweepProgress,
-    ) -> Result<Self, SweepError> {
-        let probes = config.shard.share(targets.len());
-        let Some(Resume { state, open }) = config.resume.as_deref() else {
-            progress.restore(&Counts { probes, ..Counts::default() });
-            return Ok(Self::new(Answered::new(probes)));
-        };
-        if state.counts.probes != probes {
-            return Err(SweepError::State(StateError));
-        }
-        let mut counts = state.counts;
-        let mut answered = state.decoded().map_err(SweepError::State)?;
-        for address in open {
-            let position = targets
-                .index(*address)
-                .and_then(|index| order.position(index))
-                .and_then(|position| config.shard.nth(position))
-                .ok_or(SweepError::State(StateError))?;
-            if !answered.contains(position) {
-                answered.set(position);
-                counts.open += 1;
-            }
-        }
-        let place = state.place;
-        let settled = answered.count_from(0);
-        let beyond = answered.count_from(place.cursor);
-        let reached = if place.round == 0 { place.cursor + beyond } else { probes };
-        let silent_before = place.cursor - (settled - beyond);
-        progress.restore(&counts);
-        progress.round.store(place.round.into(), Ordering::Relaxed);
-        Ok(Self {
-            place,
-            settled,
-            reached,
-            walked: if place.round == 0 { reached } else { silent_before },
-            found_in_round: state.found_in_round,
-            unreachable: Tally::of(&state.unreachable).ok_or(SweepError::State(StateError))?,
-            not_probed: Tally::of(&state.not_probed).ok_or(SweepError::State(StateError))?,
-            left_out: state.left_out,
-            narrowest: state.narrowest,
-            lost: state.lost,
-            ..Self::new(answered)
-        })
-    }
-
-    fn new(answered: Answered) -> Self {
-        Self {
-            place: Place::default(),
-            answered,
-            settled: 0,
-            reached: 0,
-            walked: 0,
-            found_in_round: 0,
-            unreachable: Tally::default(),
-            not_probed: Tally::default(),
-            left_out: LeftOut::default(),
-            narrowest: None,
-            lost: 0,
-        }
-    }
 }
 
 /// When the next state is due; never, unless states are asked for.
@@ -316,13 +246,13 @@ mod tests {
     #[test]
     fn a_state_that_contradicts_itself_is_refused() {
         let mut state = SweepState::unbegun(100);
-        let mut answered = Answered::new(100);
-        answered.set(3);
-        answered.set(99);
-        let bits = answered.encode();
-        assert_eq!(state.clone().with_answered(bits.clone()), Err(StateError), "none was settled");
+        let (mut done, mut refused) = (Bitmap::new(100), Bitmap::new(100));
+        done.set(3);
+        done.set(99);
+        let bits = bitmaps::encode(&done, &refused);
+        assert_eq!(state.clone().with_bitmaps(bits.clone()), Err(StateError), "none was done");
         state.counts.open = 2;
-        assert!(state.clone().with_answered(bits.clone()).is_ok());
+        assert!(state.clone().with_bitmaps(bits.clone()).is_ok());
         let wrong: [fn(&mut SweepState); 5] = [
             |state| state.place.cursor = 101,
             |state| state.counts.probes = 99,
@@ -333,7 +263,17 @@ mod tests {
         for change in wrong {
             let mut state = state.clone();
             change(&mut state);
-            assert_eq!(state.with_answered(bits.clone()), Err(StateError));
+            assert_eq!(state.with_bitmaps(bits.clone()), Err(StateError));
         }
+        for cut in 0..bits.len() {
+            let _ = state.clone().with_bitmaps(bits[..cut].to_vec());
+        }
+        state.counts.open = 1;
+        refused.set(3);
+        assert!(state.clone().with_bitmaps(bitmaps::encode(&done, &refused)).is_ok());
+        refused.clear(3);
+        refused.set(4);
+        let wrong = state.with_bitmaps(bitmaps::encode(&done, &refused));
+        assert_eq!(wrong, Err(StateError), "refused, and yet to be tried");
     }
 }

@@ -9,27 +9,23 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::answered::Answered;
-use super::links::LeftOut;
+use super::ledger::{Ledger, Refusal, add};
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::patience::Patience;
-use super::state::{Place, Start, Timer, Trail};
+use super::state::{Timer, Trail};
 use super::subnet_pace::SubnetPace;
-use super::trouble::Tally;
 use super::{
-    Counts, OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState,
-    Swept,
+    OpenPort, StopReason, SweepConfig, SweepError, SweepOutcome, SweepProgress, SweepState, Swept,
 };
 use crate::target::TargetSet;
-use crate::target::order::Permutation;
 
 mod account;
 mod ask;
@@ -107,9 +103,8 @@ pub(super) fn run(
     let lanes: Vec<Lane> = lanes.collect::<io::Result<_>>().map_err(failed)?;
     let receiver = Receiver::open(&ways, reserved.port).map_err(failed)?;
     let mailbox = Mailbox::default();
-    let probes = config.shard.share(targets.len());
-    let order = Permutation::new(targets.len(), config.seed);
-    let start = Start::of(targets, config, &order, progress)?;
+    let ledger = Ledger::new(targets, config, progress)?;
+    let earlier = config.resume.as_deref().map(|resume| &resume.state);
     let sweep = Sweep {
         targets,
         config,
@@ -122,18 +117,12 @@ pub(super) fn run(
         letters: Vec::new(),
         present: Vec::new(),
         neighbours: Neighbours::new(LEAST_QUESTIONS.max(u32::from(config.retries) + 1)),
-        left_out: start.left_out,
         resets_due: VecDeque::new(),
         is_reset_next: true,
-        order,
-        answered: start.answered,
-        settled: start.settled,
-        reached: start.reached,
-        cursor: start.place.cursor,
         log: SendLog::default(),
         last_sent: None,
         resets_owed: 0,
-        found_in_round: start.found_in_round,
+        found_in_round: earlier.map_or(0, |state| state.found_in_round),
         outbox: Outbox::new(open),
         pace: Pace::new(config.rate, Instant::now()),
         subnet_pace: SubnetPace::new(config.subnet_rate, Instant::now()),
@@ -143,19 +132,18 @@ pub(super) fn run(
         leave: Leave::Used,
         patience: Patience::new(config.timeout),
         shortage: None,
-        unreachable: start.unreachable,
-        not_probed: start.not_probed,
         stopped: None,
         timer: Timer::new(config.checkpoint_every, Instant::now()),
-        trail: Trail::new(start.place, config.timeout + SYN_ACK_REPEATED),
-        lost_before: start.lost,
+        trail: Trail::new(ledger.here(), config.timeout + SYN_ACK_REPEATED),
+        lost_before: earlier.map_or(0, |state| state.lost),
+        ledger,
     };
     std::thread::scope(|scope| {
         let receiving = std::thread::Builder::new().name("sweep-receive".to_owned());
         receiving
             .spawn_scoped(scope, || mailbox.fill(&receiver, &cookie, reserved.port))
             .map_err(|source| SweepError::Thread { source })?;
-        let outcome = sweep.run(probes, start.place.round, start.walked);
+        let outcome = sweep.run();
         mailbox.close();
         Ok(outcome)
     })
@@ -174,20 +162,11 @@ struct Sweep<'a> {
     letters: Vec<Letter>,
     present: Vec<Presence>,
     neighbours: Neighbours,
-    left_out: LeftOut,
     /// Who holds a connection half open that the kernel's reset did not end.
     resets_due: VecDeque<SocketAddr>,
     /// Resets and all else take turns, so that no target holds up the sweep by what it sends.
     is_reset_next: bool,
-    order: Permutation,
-    /// By position in this shard's order, so that a retry round walks it word by word.
-    answered: Answered,
-    /// How many bits are set in `answered`.
-    settled: u64,
-    /// How many positions the first round has begun.
-    reached: u64,
-    /// The position from which on this round has not begun.
-    cursor: u64,
+    ledger: Ledger<'a>,
     log: SendLog,
     last_sent: Option<Instant>,
     /// Resets that have left, or will, and count in the rate.
@@ -203,8 +182,6 @@ struct Sweep<'a> {
     leave: Leave,
     patience: Patience,
     shortage: Option<Shortage>,
-    unreachable: Tally,
-    not_probed: Tally,
     stopped: Option<StopReason>,
     timer: Timer,
     /// So old that also a SYN-ACK that was lost once has come again.
@@ -238,42 +215,38 @@ enum Pause {
 }
 
 impl Sweep<'_> {
-    /// `walked` is what the first round need not do.
-    fn run(mut self, probes: u64, first: u8, mut walked: u64) -> SweepOutcome {
-        for round in first..=self.config.retries {
-            if self.stopped.is_some() || self.settled == probes {
-                break;
-            }
-            if round > first {
-                self.cursor = 0;
-                self.found_in_round = 0;
-            }
-            self.progress.round.store(round.into(), Ordering::Relaxed);
-            self.progress.round_probes.store(probes - self.settled, Ordering::Relaxed);
-            self.progress.round_walked.store(std::mem::take(&mut walked), Ordering::Relaxed);
+    fn run(mut self) -> SweepOutcome {
+        let mut found_before = self.found_in_round;
+        while self.stopped.is_none()
+            && let Some(round) = self.ledger.next_round()
+        {
+            self.found_in_round = std::mem::take(&mut found_before);
             self.log.next_round();
             self.measured_from = (Instant::now(), self.progress.sent.load(Ordering::Relaxed));
-            self.send_round(round);
-            self.wait_for_answers(round, probes);
+            self.send_round();
+            self.wait_for_answers(round);
+        }
+        if self.stopped.is_none() && self.ledger.had_no_way() {
+            self.stopped = Some(StopReason::NoWay);
         }
         if self.timer.is_asked() {
-            let over = Place { round: self.config.retries + 1, cursor: 0 };
-            let place = if self.stopped.is_some() { self.place() } else { over };
-            self.outbox.push(self.state(place));
+            let place = self.place();
+            let state = self.ledger.last_state(self.stopped, place);
+            self.say(state);
         }
         if self.outbox.deliver_rest().is_err() {
             self.stopped = Some(StopReason::ReceiverGone);
         }
-        self.finish(probes)
+        self.finish()
     }
 
-    fn send_round(&mut self, round: u8) {
+    fn send_round(&mut self) {
         loop {
             self.look_for_a_reason_to_stop();
             if self.stopped.is_some() {
                 return;
             }
-            let nap = match self.send(round) {
+            let nap = match self.send() {
                 Pause::Batch => Duration::ZERO,
                 Pause::For(time) => TICK.min(time),
                 Pause::RoundOver => return,
@@ -283,11 +256,11 @@ impl Sweep<'_> {
     }
 
     /// Until the round trips seen say that nothing more can come.
-    fn wait_for_answers(&mut self, round: u8, probes: u64) {
-        while self.stopped != Some(StopReason::ReceiverGone) && self.settled < probes {
+    fn wait_for_answers(&mut self, round: u8) {
+        while self.stopped != Some(StopReason::ReceiverGone) && self.ledger.left() > 0 {
             self.look_for_a_reason_to_stop();
             let Some(last_sent) = self.last_sent else { return };
-            let left = self.wait_after(round, probes).saturating_sub(last_sent.elapsed());
+            let left = self.wait_after(round).saturating_sub(last_sent.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -299,16 +272,15 @@ impl Sweep<'_> {
     /// How long after its probe of this round a target is asked again at the earliest, if the next
     /// round begins at once: it comes to a target as late as this round did, but for what is
     /// answered by now and will be left out.
-    fn round_away(&self, probes: u64) -> Duration {
+    fn round_away(&self) -> Duration {
         let Some(last_sent) = self.last_sent else { return Duration::ZERO };
         let took = last_sent.saturating_duration_since(self.measured_from.0);
-        let silent = probes.saturating_sub(self.settled) as f64 / probes.max(1) as f64;
-        took.mul_f64(silent)
+        took.mul_f64(self.ledger.share_left())
     }
 
-    fn wait_after(&self, round: u8, probes: u64) -> Duration {
+    fn wait_after(&self, round: u8) -> Duration {
         if round < self.config.retries && self.stopped.is_none() {
-            return self.patience.timeout().saturating_sub(self.round_away(probes));
+            return self.patience.timeout().saturating_sub(self.round_away());
         }
         let wait = match round {
             0 => self.patience.last_timeout(),
@@ -328,7 +300,7 @@ impl Sweep<'_> {
     }
 
     /// Sends a batch of probes, as far as there is leave for it.
-    fn send(&mut self, round: u8) -> Pause {
+    fn send(&mut self) -> Pause {
         if !self.outbox.is_empty() {
             return Pause::For(BACKLOG_TICK);
         }
@@ -341,17 +313,17 @@ impl Sweep<'_> {
         }
         self.watch_for_loss(now);
         if self.timer.is_asked() {
-            self.trail.note(Place { round, cursor: self.cursor }, now);
+            self.trail.note(self.ledger.here(), now);
         }
-        let begun = self.cursor;
-        let pause = self.queue_batch(round, now);
-        if self.cursor > begun {
+        let begun = self.ledger.cursor();
+        let pause = self.queue_batch(now);
+        if self.ledger.cursor() > begun {
             self.log.note(begun, now, self.config.timeout);
         }
         self.flush(now).unwrap_or(pause)
     }
 
-    fn queue_batch(&mut self, round: u8, now: Instant) -> Pause {
+    fn queue_batch(&mut self, now: Instant) -> Pause {
         for _ in 0..BATCH {
             self.ask_a_witness(now);
             if !self.spend_on_resets(now) {
@@ -362,12 +334,13 @@ impl Sweep<'_> {
             let position = match errand {
                 true => None,
                 false if self.neighbours.is_full() => return Pause::For(BACKLOG_TICK),
-                false => self.answered.next_unset(self.cursor),
+                false => self.ledger.next(),
             };
             if !errand && position.is_none() {
                 return self.neighbours.pause(now).map_or(Pause::RoundOver, Pause::For);
             }
-            let next = position.and_then(|position| Some((position, self.target(position)?)));
+            let next =
+                position.and_then(|position| Some((position, self.ledger.target(position)?)));
             let wait = next.map(|(_, target)| self.subnet_pace.wait(target.ip(), now));
             if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
                 return Pause::For(wait);
@@ -382,9 +355,7 @@ impl Sweep<'_> {
                 continue;
             };
             self.subnet_pace.spend(target.ip(), now);
-            self.cursor = position + 1;
-            self.reached += u64::from(round == 0);
-            bump(&self.progress.round_walked, 1);
+            self.ledger.begin(position);
             self.leave = self.queue(Queued { position, target }, now);
             if let Some(held) = self.shortage.filter(|held| held.until > now) {
                 return Pause::For(held.until - now);
@@ -393,23 +364,16 @@ impl Sweep<'_> {
         Pause::Batch
     }
 
-    fn target(&self, position: u64) -> Option<SocketAddr> {
-        self.targets.probe(self.order.get(self.config.shard.position(position)))
-    }
-
     fn queue(&mut self, queued: Queued, now: Instant) -> Leave {
         let Queued { position, target } = queued;
         match self.ways.to(target.ip()) {
             Lead::Way(way) => return self.queue_by(way, queued, now),
-            Lead::NoHost => {
-                self.mark(position);
-                self.left_out.add(target);
-                bump(&self.progress.not_probed, 1);
+            Lead::NoHost => self.ledger.left_out(position, target),
+            // Such a reason does not pass while the sweep runs.
+            Lead::Nowhere(error) => {
+                let refusal = refusal(error).unwrap_or(Refusal::NoWay);
+                self.ledger.refused(position, target, (refusal, error));
             }
-            Lead::Nowhere(error) => match verdict(error) {
-                Refusal::Impossible => self.give_up(position, target, error),
-                Refusal::NoWay | Refusal::Passing => self.no_way(position, target, error),
-            },
         }
         Leave::Unused
     }
@@ -421,20 +385,15 @@ impl Sweep<'_> {
                 match lane.send() {
                     Ok(0) => break,
                     Ok(sent) => {
-                        bump(&self.progress.sent, sent as u64);
+                        add(&self.progress.sent, sent as u64);
                         self.last_sent = Some(now);
                         self.shortage = None;
                     }
-                    Err(error) => match verdict(error) {
-                        Refusal::Passing => return Some(self.hold(now)),
-                        Refusal::NoWay => {
-                            if let Some(Queued { position, target }) = lane.skip() {
-                                self.no_way(position, target, error);
-                            }
-                        }
-                        Refusal::Impossible => {
-                            if let Some(Queued { position, target }) = lane.skip() {
-                                self.give_up(position, target, error);
+                    Err(error) => match refusal(error) {
+                        None => return Some(self.hold(now)),
+                        Some(refusal) => {
+                            if let Some(queued) = lane.skip() {
+                                self.refused(queued, (refusal, error));
                             }
                         }
                     },
@@ -473,83 +432,52 @@ impl Sweep<'_> {
 
     fn settle(&mut self, letter: Letter) {
         let Letter { target, kind, at } = letter;
-        let Some(position) = self.position(target) else { return };
-        if self.answered.contains(position) {
+        let Some(position) = self.ledger.position(target) else { return };
+        if self.ledger.is_done(position) {
             if kind == Kind::Reset && self.loss.answered(target) {
                 return;
             }
-            bump(&self.progress.duplicates, 1);
+            add(&self.progress.duplicates, 1);
             if kind == Kind::SynAck {
                 self.end_repeated(target);
             }
             return;
         }
         self.resets_owed += u64::from(kind == Kind::SynAck);
-        self.mark(position);
-        let resent = self.log.resent(position, self.cursor);
-        let rtt = self.log.time_since(position, self.cursor, at).unwrap_or_default();
+        let cursor = self.ledger.cursor();
+        let resent = self.log.resent(position, cursor);
+        let rtt = self.log.time_since(position, cursor, at).unwrap_or_default();
         if !resent && !matches!(kind, Kind::Unreachable(_)) {
             self.patience.observe(rtt);
         }
         match kind {
             Kind::SynAck => {
-                bump(&self.progress.open, 1);
+                self.ledger.open(position);
                 // A late answer to an earlier probe is nothing that this round found.
                 self.found_in_round += u64::from(resent);
                 self.outbox.push(Swept::Open(OpenPort { address: target, rtt }));
             }
             Kind::Reset => {
-                bump(&self.progress.closed, 1);
+                self.ledger.closed(position);
                 self.loss.reset_by(target);
             }
             Kind::Unreachable(code) => {
-                self.unreachable.add(meaning(code, target.ip()), target);
-                bump(&self.progress.unreachable, 1);
+                self.ledger.unreachable(position, target, meaning(code, target.ip()));
             }
         }
     }
 
-    fn position(&self, target: SocketAddr) -> Option<u64> {
-        let index = self.targets.index(target)?;
-        self.config.shard.nth(self.order.position(index)?)
-    }
-
-    fn no_way(&mut self, position: u64, target: SocketAddr, error: Errno) {
+    fn refused(&mut self, queued: Queued, why: (Refusal, Errno)) {
+        let Queued { position, target } = queued;
         // It may be one that had answered, asked again.
-        if self.answered.contains(position) {
-            return;
+        if !self.ledger.is_done(position) {
+            self.ledger.refused(position, target, why);
         }
-        self.mark(position);
-        self.unreachable.add(error, target);
-        bump(&self.progress.unreachable, 1);
-    }
-
-    fn give_up(&mut self, position: u64, target: SocketAddr, error: Errno) {
-        if self.answered.contains(position) {
-            return;
-        }
-        self.mark(position);
-        self.not_probed.add(error, target);
-        bump(&self.progress.not_probed, 1);
-    }
-
-    fn mark(&mut self, position: u64) {
-        self.answered.set(position);
-        self.settled += 1;
     }
 }
 
-/// What it means that the system did not take a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    /// It may take the same packet in a moment.
-    Passing,
-    /// A packet filter or a route of this machine keeps it from leaving.
-    NoWay,
-    Impossible,
-}
-
-fn verdict(error: Errno) -> Refusal {
+/// What it means that the system did not take a packet; `None`: it may take the same one in a moment.
+fn refusal(error: Errno) -> Option<Refusal> {
     match error {
         Errno::AGAIN
         | Errno::NOBUFS
@@ -557,9 +485,11 @@ fn verdict(error: Errno) -> Refusal {
         | Errno::INTR
         | Errno::NETDOWN
         | Errno::NXIO
-        | Errno::NODEV => Refusal::Passing,
-        Errno::PERM | Errno::ACCESS | Errno::HOSTUNREACH | Errno::NETUNREACH => Refusal::NoWay,
-        _ => Refusal::Impossible,
+        | Errno::NODEV => None,
+        Errno::PERM | Errno::ACCESS | Errno::HOSTUNREACH | Errno::NETUNREACH => {
+            Some(Refusal::NoWay)
+        }
+        _ => Some(Refusal::Impossible),
     }
 }
 
@@ -573,11 +503,6 @@ fn meaning(code: u8, target: IpAddr) -> Errno {
         (IpAddr::V4(_), 3) | (IpAddr::V6(_), 4) => Errno::CONNREFUSED,
         _ => Errno::HOSTUNREACH,
     }
-}
-
-/// There is one writer; the others only look.
-fn bump(count: &AtomicU64, by: u64) {
-    count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -290,6 +290,7 @@ async fn targets_of_the_other_family_are_not_probed_and_noted() {
     let source_ip = Some("127.45.9.9".parse().unwrap());
     let (outcome, _) = sweep_all(&words, SweepConfig { source_ip, ..SweepConfig::default() }).await;
     assert_eq!((outcome.counts.closed, outcome.counts.not_probed), (1, 1));
+    assert_eq!(outcome.refused, 0, "no later run can send it either");
     assert_eq!(outcome.local_errors[0].example, "[::1]:1".parse().unwrap());
     assert!(outcome.notes[0].contains("1 probe"), "{:?}", outcome.notes);
 }
@@ -354,7 +355,7 @@ fn without_descriptors() {
     let words = ["127.46.1.1:1".to_owned()];
     let (outcome, _) = sweep_with_descriptors(1, &words, SweepConfig::default());
     assert_eq!(outcome.counts, Counts { probes: 1, not_probed: 1, ..Counts::default() });
-    assert_eq!(outcome.local_errors[0].probes, 1);
+    assert_eq!((outcome.local_errors[0].probes, outcome.refused), (1, 1));
     assert!(outcome.notes[0].starts_with("1 probe could not be made"), "{outcome:?}");
 }
 

@@ -52,6 +52,21 @@ impl Tally {
         }
     }
 
+    /// Adds what another has counted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (error, count, example) in &other.0 {
+            match self.0.iter_mut().find(|(known, ..)| known == error) {
+                Some((_, known, _)) => *known += count,
+                None => self.0.push((*error, *count, *example)),
+            }
+        }
+    }
+
+    /// Of all kinds.
+    pub(super) fn probes(&self) -> u64 {
+        self.0.iter().fold(0, |sum, (_, count, _)| sum.saturating_add(*count))
+    }
+
     pub(super) fn local_errors(&self) -> Vec<LocalError> {
         let entries = self.0.iter();
         entries
@@ -124,6 +139,12 @@ mod tests {
         assert!(Tally::of(&kept).is_none());
         let errors = tally.local_errors();
         assert_eq!((errors.len(), errors[0].probes, errors[0].example), (2, 2, target(1)));
+        let mut other = Tally::default();
+        other.add(Errno::HOSTUNREACH, target(4));
+        other.add(Errno::PERM, target(5));
+        tally.merge(&other);
+        assert_eq!((tally.probes(), tally.refused().len()), (5, 3));
+        assert_eq!(tally.refused()[1].example, target(2), "the first stays");
         assert!(errors[0].error.contains("unreachable"), "{}", errors[0].error);
     }
 }

@@ -13,7 +13,7 @@ declare -A PACKAGE_OF=(
   [curl]=curl [rootlesskit]=rootlesskit [newuidmap]=uidmap [systemd-analyze]=systemd [sqlite3]=sqlite3
   [xmllint]=libxml2-utils [ndiff]=ndiff [nmap]=nmap [promtool]=prometheus [cmark-gfm]=cmark-gfm
   [mandoc]=mandoc [man]=man-db [zsh]=zsh [fish]=fish [chromium]=chromium [pdftotext]=poppler-utils
-  [ip]=iproute2 [nft]=nftables [unshare]=util-linux [tinyproxy]=tinyproxy-bin
+  [ip]=iproute2 [nft]=nftables [unshare]=util-linux [tinyproxy]=tinyproxy-bin [faketime]=faketime
 )
 SERVICES=(docker.service docker.socket containerd.service podman.service podman.socket
   podman-restart.service podman-auto-update.service podman-auto-update.timer

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::transmit::Lane;
-use super::{Counts, Place, Sweep, SweepOutcome, SweepState, Swept};
+use super::{Sweep, SweepOutcome, SweepState, Swept};
+use crate::sweep::Counts;
+use crate::sweep::state::Place;
 
 impl Sweep<'_> {
     pub(super) fn say_how_far(&mut self) {
@@ -14,7 +16,7 @@ impl Sweep<'_> {
         let began = Instant::now();
         if self.timer.is_due(began) {
             let place = self.place();
-            self.outbox.push(self.state(place));
+            self.say(self.ledger.state(place));
             self.outbox.deliver();
             self.timer.made(began, Instant::now());
         }
@@ -25,25 +27,19 @@ impl Sweep<'_> {
         // Once packets wait for room, the trail goes no further, but it may get as far as them.
         let waiting = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
         let waiting = waiting.map(|queued| queued.position);
-        let waiting = waiting.filter(|position| !self.answered.contains(*position));
+        let waiting = waiting.filter(|position| !self.ledger.is_done(*position));
         let waiting = waiting.min().unwrap_or(u64::MAX);
         let place = self.trail.old_enough(Instant::now());
         Place { cursor: place.cursor.min(waiting), ..place }
     }
 
-    pub(super) fn state(&self, place: Place) -> Swept {
-        let counts = self.progress.counts();
-        Swept::Reached(Box::new(SweepState {
-            place,
-            counts: Counts { sent: self.probes_sent(), ..counts },
+    pub(super) fn say(&mut self, state: SweepState) {
+        self.outbox.push(Swept::Reached(Box::new(SweepState {
+            counts: Counts { sent: self.probes_sent(), ..state.counts },
             found_in_round: self.found_in_round,
-            unreachable: self.unreachable.refused(),
-            not_probed: self.not_probed.refused(),
-            left_out: self.left_out,
-            narrowest: None,
             lost: self.lost_before + self.mailbox.lost(),
-            answered: self.answered.encode(),
-        }))
+            ..state
+        })));
     }
 
     /// Like resets, what watches for loss is no probe.
@@ -51,31 +47,15 @@ impl Sweep<'_> {
         self.progress.sent.load(Ordering::Relaxed).saturating_sub(self.loss.totals().0)
     }
 
-    pub(super) fn finish(self, probes: u64) -> SweepOutcome {
-        // Only a stopped sweep still holds probes; in the first round they were not made at all.
-        let first_round = self.progress.round.load(Ordering::Relaxed) == 0;
+    pub(super) fn finish(self) -> SweepOutcome {
+        // Only a stopped sweep still holds probes.
         let held = self.lanes.iter().flat_map(Lane::waiting).chain(self.neighbours.waiting());
-        let held = held.filter(|queued| first_round && !self.answered.contains(queued.position));
-        let reached = self.reached - held.count() as u64;
-        self.progress.silent.store(reached.saturating_sub(self.settled), Ordering::Relaxed);
-        self.progress.not_probed.fetch_add(probes - reached, Ordering::Relaxed);
+        let held = held.filter(|queued| !self.ledger.is_done(queued.position)).count();
         self.progress.sent.store(self.probes_sent(), Ordering::Relaxed);
-        let mut notes: Vec<String> = self.unreachable.unreachable_notes().collect();
-        notes.extend(self.not_probed.not_probed_notes());
-        notes.extend(self.neighbours.note());
-        notes.extend(self.left_out.note());
-        notes.extend(self.loss_note());
         let lost = self.lost_before + self.mailbox.lost();
-        if lost > 0 {
-            notes
-                .push(format!("{lost} answers came faster than they could be read, and were lost"));
-        }
-        SweepOutcome {
-            counts: self.progress.counts(),
-            left_out: self.left_out.count(),
-            local_errors: self.not_probed.local_errors(),
-            notes,
-            stopped: self.stopped,
-        }
+        let lost = (lost > 0)
+            .then(|| format!("{lost} answers came faster than they could be read, and were lost"));
+        let notes = self.neighbours.note().into_iter().chain(self.loss_note()).chain(lost);
+        self.ledger.outcome(held as u64, notes.collect::<Vec<_>>(), self.stopped)
     }
 }

@@ -11,7 +11,7 @@ use super::neighbours::{Known, Question};
 use super::receive::Presence;
 use super::transmit::{BATCH, Queued};
 use super::ways::Lead;
-use super::{Leave, Refusal, Sweep, verdict};
+use super::{Leave, Sweep, refusal};
 
 /// Neighbours are asked as often as probes are sent, and at least this often.
 pub(super) const LEAST_QUESTIONS: u32 = 2;
@@ -70,19 +70,24 @@ impl Sweep<'_> {
                 self.shortage = None;
                 self.neighbours.asked(address, now);
             }
-            Err(error) if verdict(error) == Refusal::Passing => {
-                self.neighbours.put_off(address, now);
-                self.hold(now);
-            }
-            Err(error) => {
-                for Queued { position, target } in self.neighbours.cannot_ask(address) {
-                    self.give_up(position, target, error);
+            Err(error) => match refusal(error) {
+                None => {
+                    self.neighbours.put_off(address, now);
+                    self.hold(now);
                 }
-            }
+                Some(refusal) => {
+                    for queued in self.neighbours.cannot_ask(address) {
+                        self.refused(queued, (refusal, error));
+                    }
+                }
+            },
         }
     }
 
     pub(super) fn give_up_on_neighbours(&mut self, now: Instant) {
+        if self.mailbox.link_fell() {
+            self.neighbours.ask_anew();
+        }
         while let Some(waited) = self.neighbours.give_up(self.targets, now) {
             waited.into_iter().for_each(|queued| self.no_neighbour(queued));
         }
@@ -90,8 +95,12 @@ impl Sweep<'_> {
 
     /// As the kernel says of a connection to such an address.
     fn no_neighbour(&mut self, queued: Queued) {
-        self.neighbours.count_absent(queued.target);
-        self.no_way(queued.position, queued.target, Errno::HOSTUNREACH);
+        let Queued { position, target } = queued;
+        // It may be one that had answered, asked again.
+        if !self.ledger.is_done(position) {
+            self.neighbours.count_absent(target);
+            self.ledger.unreachable(position, target, Errno::HOSTUNREACH);
+        }
     }
 
     /// The kernel has sent a reset for this SYN-ACK too, and ours is to follow. A target may repeat
@@ -135,7 +144,7 @@ impl Sweep<'_> {
     pub(super) fn ask_a_witness(&mut self, now: Instant) {
         if let Some(target) = self.loss.due(now, self.patience.timeout())
             && self.pace.take(now)
-            && let Some(position) = self.position(target)
+            && let Some(position) = self.ledger.position(target)
             && let Lead::Way(way) = self.ways.to(target.ip())
         {
             self.loss.asked(target, now);

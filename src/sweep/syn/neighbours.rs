@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::transmit::Queued;
-use crate::sweep::answered::Answered;
+use crate::sweep::bitmap::Bitmap;
 use crate::sweep::links::Mac;
 use crate::target::TargetSet;
 
@@ -44,7 +44,7 @@ pub(super) struct Neighbours {
     found: HashMap<IpAddr, Mac>,
     /// By the number of an address's first probe: a bit, where a list of a silent range would be
     /// long.
-    absent: Option<Answered>,
+    absent: Option<Bitmap>,
     asked: HashMap<IpAddr, Asked>,
     /// What was asked, and when to look again, in the order of that time.
     due: VecDeque<(Instant, IpAddr)>,
@@ -111,6 +111,11 @@ impl Neighbours {
         self.due.push_front((now, address));
     }
 
+    /// A link was down: what was asked may not have arrived, nor its answer.
+    pub(super) fn ask_anew(&mut self) {
+        self.asked.values_mut().for_each(|asked| asked.questions = 0);
+    }
+
     /// The question cannot be asked at all. Hands back the probes that waited.
     pub(super) fn cannot_ask(&mut self, address: IpAddr) -> Vec<Queued> {
         let asked = self.asked.remove(&address);
@@ -144,8 +149,7 @@ impl Neighbours {
                 Some(asked) if at <= now && asked.questions >= self.questions => {
                     self.due.pop_front();
                     if let Some(bit) = first_probe(address, targets) {
-                        let absent =
-                            self.absent.get_or_insert_with(|| Answered::new(targets.len()));
+                        let absent = self.absent.get_or_insert_with(|| Bitmap::new(targets.len()));
                         absent.set(bit);
                     }
                     return Some(self.cannot_ask(address));
@@ -285,6 +289,20 @@ mod tests {
         neighbours.count_absent(probe(9, 2375).target);
         let note = neighbours.note().unwrap();
         assert!(note.starts_with("no neighbour answered for 1 probe to"), "{note}");
+    }
+
+    #[test]
+    fn who_was_asked_while_a_link_was_down_is_asked_anew() {
+        let (targets, now) = (targets(), Instant::now());
+        let mut neighbours = Neighbours::new(1);
+        let address = probe(9, 0).target.ip();
+        neighbours.wait(0, probe(9, 2375));
+        neighbours.asked(address, now);
+        neighbours.ask_anew();
+        assert_eq!(neighbours.give_up(&targets, now + WAIT), None);
+        assert_eq!(neighbours.question(now + WAIT), Some(Question { way: 0, address }));
+        neighbours.asked(address, now + WAIT);
+        assert!(neighbours.give_up(&targets, now + WAIT * 2).is_some());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::time::Timespec;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -42,6 +43,7 @@ pub(super) struct Mailbox {
     present: Mutex<Vec<Presence>>,
     arrived: Condvar,
     closed: AtomicBool,
+    link_fell: AtomicBool,
     lost: AtomicU64,
 }
 
@@ -130,7 +132,7 @@ impl Mailbox {
         while !self.closed.load(Ordering::Relaxed) {
             let mut most = 0;
             for socket in &receiver.answers {
-                let packets = gulp(socket, |packet| {
+                let (packets, _) = gulp(socket, |packet| {
                     let heard = packet::parse(packet, source_port);
                     taken.extend(heard.and_then(|heard| genuine(heard, cookie)));
                 });
@@ -138,12 +140,15 @@ impl Mailbox {
                 self.put(&mut taken);
             }
             for (link, socket) in &receiver.neighbours {
-                let packets = gulp(socket, |packet| {
+                let (packets, end) = gulp(socket, |packet| {
                     if let Some((address, mac)) = ask::answer(packet) {
                         self.put_presence(Presence { link: *link, address, mac });
                     }
                 });
                 most = most.max(packets);
+                if end == Some(Errno::NETDOWN) {
+                    self.link_fell.store(true, Ordering::Relaxed);
+                }
             }
             if most < GULP {
                 receiver.wait();
@@ -167,6 +172,11 @@ impl Mailbox {
     pub(super) fn take_present(&self, present: &mut Vec<Presence>) {
         let mut said = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *said, present);
+    }
+
+    /// Whether a link of neighbours went down since this was last asked.
+    pub(super) fn link_fell(&self) -> bool {
+        self.link_fell.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {
@@ -205,17 +215,16 @@ impl Mailbox {
     }
 }
 
-/// Takes packets that are there, up to [`GULP`], and says how many.
-fn gulp(socket: &Socket, mut take: impl FnMut(&[u8])) -> usize {
+/// Takes packets that are there, up to [`GULP`], and says how many, and why there were no more.
+fn gulp(socket: &Socket, mut take: impl FnMut(&[u8])) -> (usize, Option<Errno>) {
     let mut buffer = [0; filter::SNAP_LEN as usize];
-    let mut packets = 0;
-    while packets < GULP
-        && let Ok((length, _)) = rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT)
-    {
-        packets += 1;
-        take(buffer.get(..length).unwrap_or_default());
+    for packets in 0..GULP {
+        match rustix::net::recv(socket, &mut buffer, RecvFlags::DONTWAIT) {
+            Ok((length, _)) => take(buffer.get(..length).unwrap_or_default()),
+            Err(error) => return (packets, Some(error)),
+        }
     }
-    packets
+    (GULP, None)
 }
 
 /// What proves by its sequence number that it answers a probe.
