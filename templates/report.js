@@ -8,16 +8,27 @@
   const status = byId('shown');
   const rows = table ? [...table.tBodies[0].rows] : [];
   const items = list ? [...list.getElementsByClassName('e')] : [];
+  const numberOf = new Map(items.map((item, number) => [item, number]));
   const grouped = new Intl.NumberFormat('en');
 
   const numbersIn = (element, selector, from) =>
     Array.from(element.querySelectorAll(selector), (link) => Number(link.hash.slice(2))).filter((it) => it < from);
+
+  // What all evidence of a row begins and ends with, where it differs from endpoint to endpoint.
+  const frameOf = (row) => Array.from(row.cells[2].querySelectorAll('q'), (it) => it.textContent);
+
+  const inFrame = (text, [before, after]) => {
+    const from = before && text.startsWith('… ') ? 2 : 0;
+    const to = after && text.endsWith(' …') ? -2 : text.length;
+    return (before ?? '') + text.slice(from, to) + (after ?? '');
+  };
 
   // What is looked at for every key that is pressed. It is read from the page while there is nothing else to
   // do, and what is not yet read, when it is first needed.
   const cases = rows.map((row) => ({
     row,
     text: (row.cells[1].textContent + ' ' + row.cells[2].textContent).toLowerCase(),
+    frame: frameOf(row),
     severity: Number(row.dataset.s),
     rule: row.dataset.r,
     place: row.cells[4],
@@ -37,8 +48,12 @@
     const own = [];
     for (let it = facts.nextSibling?.firstChild; it; it = it.nextSibling) {
       const number = Number(it.firstChild.hash.slice(2));
-      // The last child is its evidence, or its rule, which the row has too.
-      if (number < cases.length) own.push({ number, text: it.lastChild.textContent.toLowerCase() });
+      if (number >= cases.length) continue;
+      // Its subject and its evidence, or else the row has both.
+      const evidence = it.lastChild.tagName === 'P' ? it.lastChild : null;
+      const subject = evidence?.firstElementChild?.textContent ?? '';
+      const text = evidence ? subject + ' ' + inFrame(evidence.lastChild?.data ?? '', cases[number].frame) : '';
+      own.push({ number, text: text.toLowerCase() });
     }
     return {
       text: (summary.textContent + ' ' + facts.textContent).toLowerCase(),
@@ -95,10 +110,9 @@
         found.last = it;
       };
       for (const number of it.shared) count(number, false);
-      for (const own of it.own) count(own.number, own.text.includes(text));
+      for (const own of it.own) count(own.number, own.text !== '' && own.text.includes(text));
       shownEndpoints += it.shown ? 1 : 0;
     }
-    items.forEach((item, number) => hide(item, !endpoints[number].shown));
     fitBlocks();
     let shownCases = 0;
     for (const it of cases) {
@@ -115,14 +129,16 @@
     say(shownCases, shownEndpoints);
   };
 
-  // A block that is out of sight is as high as its endpoints are when they are closed.
+  // A block of which nothing fits is hidden as one, and its endpoints are left alone. A block that is out of
+  // sight is as high as its endpoints are when they are closed.
   const fitBlocks = () => {
     for (const block of list?.children ?? []) {
-      let shown = 0;
-      for (const item of block.children) shown += item.hidden ? 0 : 1;
+      const fits = Array.from(block.children, (item) => endpoints[numberOf.get(item)]?.shown ?? true);
+      const shown = fits.filter(Boolean).length;
       hide(block, shown === 0);
-      const whole = shown === block.childElementCount;
-      block.style.containIntrinsicSize = whole ? '' : 'auto none auto ' + shown * 1.95 + 'rem';
+      if (shown === 0) continue;
+      fits.forEach((fit, place) => hide(block.children[place], !fit));
+      block.style.containIntrinsicSize = shown === fits.length ? '' : 'auto none auto ' + shown * 1.95 + 'rem';
     }
   };
 
@@ -201,7 +217,11 @@
     told.append(evidence.querySelector('b').cloneNode(true), ' ');
     // What is its own stands there already.
     const own = place.querySelector('p');
-    if (own) told.append(own);
+    if (own) {
+      const words = own.lastChild;
+      if (words?.data) words.data = inFrame(words.data, frameOf(row));
+      told.append(own);
+    }
     else for (const part of evidence.querySelectorAll('i, span')) told.append(part.cloneNode(true), ' ');
     const fix = evidence.querySelector('a.fix');
     const remedy = fix && byId(fix.hash.slice(1));

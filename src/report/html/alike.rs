@@ -7,6 +7,9 @@ use super::words::plural;
 
 /// Endpoints that have a set, at the least; fewer have it written out.
 const MANY: usize = 8;
+/// A finding of a set is one that at least each endpoint in so many has: rarer ones would make the
+/// sets many.
+const ONE_IN: usize = 20;
 
 #[derive(Debug, Default)]
 pub struct Alike {
@@ -25,7 +28,8 @@ pub struct Set {
 impl Alike {
     /// Of so many endpoints.
     pub fn of(cases: &Cases<'_>, endpoints: usize) -> Self {
-        let sets: Vec<Vec<usize>> = (0..endpoints).map(|number| common(cases, number)).collect();
+        let sets = (0..endpoints).map(|number| common(cases, number, endpoints));
+        let sets: Vec<Vec<usize>> = sets.collect();
         let mut counts: HashMap<&[usize], usize> = HashMap::new();
         for set in sets.iter().filter(|set| set.len() > 1) {
             *counts.entry(set).or_default() += 1;
@@ -50,13 +54,20 @@ impl Alike {
     }
 }
 
-/// The cases of an endpoint that say all that is to be said of it.
-fn common(cases: &Cases<'_>, number: usize) -> Vec<usize> {
-    let found = cases.of_endpoint(number).filter(|found| found.own_evidence().is_none());
+/// The common cases of an endpoint that say all that is to be said of it, ascending.
+fn common(cases: &Cases<'_>, number: usize, endpoints: usize) -> Vec<usize> {
+    let found = cases.of_endpoint(number).filter(|found| {
+        let is_common = found.case.endpoints.len() >= endpoints / ONE_IN;
+        is_common && found.own_evidence().is_none()
+    });
     found.map(|found| found.place).collect()
 }
 
 impl Set {
+    pub fn contains(&self, place: usize) -> bool {
+        self.places.binary_search(&place).is_ok()
+    }
+
     pub fn cases<'c, 'a>(
         &self,
         cases: &'c Cases<'a>,

@@ -31,6 +31,9 @@ pub struct Case<'a> {
     pub elsewhere: Vec<&'a str>,
     /// How many texts of evidence it has. Where there are several, they stand with the endpoints.
     pub evidences: usize,
+    /// What all of those begin with and end with; an endpoint has what stands between.
+    pub before: &'a str,
+    pub after: &'a str,
 }
 
 /// All of a report, worst first, then by rule; the suppressed after the others.
@@ -108,8 +111,10 @@ pub struct Found<'c, 'a> {
 
 impl<'a> Found<'_, 'a> {
     /// What the row of its case cannot say, as it stands for others too.
-    pub fn own_evidence(&self) -> Option<&'a v1::Finding> {
-        (self.case.evidences > 1).then_some(self.finding)
+    pub fn own_evidence(&self) -> Option<&'a str> {
+        let evidence = self.finding.evidence.as_str();
+        let without = evidence.strip_prefix(self.case.before)?.strip_suffix(self.case.after)?;
+        (self.case.evidences > 1).then_some(without)
     }
 }
 
@@ -223,8 +228,18 @@ impl<'a> Gathered<'a> {
             let mut endpoints: Vec<usize> = case.found.iter().map(|(number, _)| *number).collect();
             endpoints.sort_unstable();
             endpoints.dedup();
+            let (before, after) = frame(&case);
             let Gathering { first: finding, elsewhere, evidences, .. } = case;
-            all.push(Case { finding, remedy, rule, endpoints, elsewhere, evidences });
+            all.push(Case {
+                finding,
+                remedy,
+                rule,
+                endpoints,
+                elsewhere,
+                evidences,
+                before,
+                after,
+            });
         }
         let counted = all.partition_point(|case| !case.finding.is_suppressed());
         Cases { all, counted, of_endpoint, catalogue }
@@ -252,6 +267,32 @@ impl<'a> Case<'a> {
     pub fn count(&self) -> usize {
         self.endpoints.len() + self.elsewhere.len()
     }
+}
+
+/// The words that all evidence of a case begins and ends with; none where it has one text alone.
+fn frame<'a>(case: &Gathering<'a>) -> (&'a str, &'a str) {
+    if case.evidences < 2 {
+        return ("", "");
+    }
+    let first = case.first.evidence.as_str();
+    let texts = || case.found.iter().map(|(_, finding)| finding.evidence.as_str());
+    let equal = texts().map(|text| equal_bytes(first.bytes(), text.bytes())).min();
+    // Cut at a space, which is a character's boundary too.
+    let words = first.as_bytes().get(..equal.unwrap_or_default()).unwrap_or_default();
+    let before = words.iter().rposition(|byte| *byte == b' ').map_or(0, |space| space + 1);
+
+    let equal = texts().map(|text| equal_bytes(first.bytes().rev(), text.bytes().rev())).min();
+    let shortest = texts().map(str::len).min().unwrap_or_default();
+    let from = first.len() - equal.unwrap_or_default().min(shortest - before);
+    let words = first.as_bytes().get(from..).unwrap_or_default();
+    let space = words.iter().position(|byte| *byte == b' ');
+    let after = space.map_or(first.len(), |space| from + space);
+    (first.get(..before).unwrap_or_default(), first.get(after..).unwrap_or_default())
+}
+
+/// How many bytes two texts have in common, from where they are read on.
+fn equal_bytes(one: impl Iterator<Item = u8>, other: impl Iterator<Item = u8>) -> usize {
+    one.zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// What a finding is about, unless its evidence says so itself.
@@ -311,7 +352,7 @@ mod tests {
         let endpoints = (0..count).map(|number| {
             let mut endpoint = host.clone();
             endpoint.findings.truncate(1);
-            endpoint.findings[0].evidence = format!("text {}", number / alike);
+            endpoint.findings[0].evidence = format!("text {} of a host", number / alike);
             endpoint
         });
         v1::Report::new(sample.tool, sample.scan, Vec::new(), endpoints.collect())
@@ -326,17 +367,40 @@ mod tests {
         let cases = Cases::of(&report);
         assert_eq!(cases.all.len(), 1);
         assert_eq!((cases.all[0].count(), cases.all[0].evidences), (100, 34));
+        assert_eq!((cases.all[0].before, cases.all[0].after), ("text ", " of a host"));
         for (number, endpoint) in report.endpoints.iter().enumerate() {
             let found: Vec<_> = cases.of_endpoint(number).collect();
             assert_eq!(found.len(), 1);
-            let own = found[0].own_evidence().unwrap();
-            assert_eq!(own.evidence, endpoint.findings[0].evidence);
+            let Case { before, after, .. } = found[0].case;
+            let whole = format!("{before}{}{after}", found[0].own_evidence().unwrap());
+            assert_eq!(whole, endpoint.findings[0].evidence);
         }
 
         let report = hosts(100, COMMON);
         let cases = Cases::of(&report);
         assert_eq!(cases.all.len(), 25, "what is common is a row");
         assert!(cases.of_endpoint(0).all(|found| found.own_evidence().is_none()));
+    }
+
+    #[test]
+    fn a_frame_is_made_of_whole_words_and_never_overlaps() {
+        for (texts, wanted) in [
+            (["a b c", "a b c"], ("a b ", "")),
+            (["a x b", "a b"], ("a ", "")),
+            (["é 1 é", "é 2 é"], ("é ", " é")),
+            (["é", "è"], ("", "")),
+            (["", "a b"], ("", "")),
+            (["in 12 of", "in 1 of"], ("in ", " of")),
+        ] {
+            let mut report = hosts(2, 1);
+            for (endpoint, text) in report.endpoints.iter_mut().zip(texts) {
+                endpoint.findings[0].evidence = text.to_owned();
+            }
+            let found = report.endpoints.iter().enumerate();
+            let found: Vec<_> = found.map(|(number, it)| (number, &it.findings[0])).collect();
+            let case = Gathering { first: found[0].1, found, elsewhere: Vec::new(), evidences: 2 };
+            assert_eq!(frame(&case), wanted, "{texts:?}");
+        }
     }
 
     #[test]

@@ -65,8 +65,8 @@ impl<'a> View<'a> {
         let mut found: Vec<Found<'a, 'a>> = page.cases.of_endpoint(number).collect();
         let counted = found.iter().filter(|found| !found.finding.is_suppressed()).count();
         let alike = page.alike.of_endpoint(number);
-        if alike.is_some() {
-            found.retain(|found| found.own_evidence().is_some());
+        if let Some((_, set)) = alike {
+            found.retain(|found| !set.contains(found.place));
         }
         Self {
             number,

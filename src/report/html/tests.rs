@@ -229,10 +229,10 @@ fn what_is_of_one_alone_stands_with_it() {
         endpoint.findings[0].evidence = format!("evidence of {number:04}.");
     }
     let page = render(&report);
-    for number in 1..500 {
-        assert_eq!(page.matches(&format!("evidence of {number:04}.")).count(), 1, "{number}");
+    for number in 0..500 {
+        assert_eq!(page.matches(&format!("… {number:04}.")).count(), 1, "{number}");
     }
-    assert_eq!(page.matches("evidence of 0000.").count(), 2, "the example of the row");
+    assert_eq!(page.matches("<q>evidence of </q>…<q></q>").count(), 1);
     assert_eq!(page.matches("<tr id=c").count(), 2);
 }
 
