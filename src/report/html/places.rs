@@ -11,6 +11,8 @@ use crate::report::v1;
 
 /// Endpoints that are listed in a line.
 const FEW: usize = 6;
+/// Endpoints of each /24, on average, that are worth a line of their own.
+const SPARSE: usize = 3;
 
 /// The list of one row.
 #[derive(Debug)]
@@ -80,6 +82,9 @@ impl<'a> Lists<'a> {
                 groups.entry(group).or_default().push(*number);
             }
         }
+        if groups.len() * SPARSE > numbers.len() {
+            return self.sixteens(groups);
+        }
         let groups = groups.into_iter().map(|((network, port), numbers)| Group {
             first: numbers.first().copied().unwrap_or_default(),
             prefix: match network {
@@ -89,6 +94,32 @@ impl<'a> Lists<'a> {
             rest: self.rest(&numbers),
         });
         groups.collect()
+    }
+
+    /// Those of each /16 together, for lists that have few of each /24.
+    fn sixteens(&self, groups: BTreeMap<(Network, u16), Vec<usize>>) -> Vec<Group> {
+        let mut sixteens: BTreeMap<(String, u16), Group> = BTreeMap::new();
+        for ((network, port), numbers) in groups {
+            let (place, rest) = match network {
+                Network::V4([a, b, c]) => {
+                    let last = self.rest(&numbers);
+                    let rest = last.split(", ").map(|last| format!("{c}.{last}"));
+                    (format!("{a}.{b}.…"), rest.collect::<Vec<_>>().join(", "))
+                }
+                Network::V6(_) => (network.to_string(), self.rest(&numbers)),
+            };
+            let prefix = format!("{place} :{port}");
+            let first = numbers.first().copied().unwrap_or_default();
+            match sixteens.get_mut(&(place.clone(), port)) {
+                Some(group) => group.rest.push_str(&format!(", {rest}")),
+                None => {
+                    sixteens.insert((place, port), Group { first, prefix, rest });
+                }
+            }
+        }
+        let mut sixteens: Vec<Group> = sixteens.into_values().collect();
+        sixteens.sort_by_key(|group| group.first);
+        sixteens
     }
 
     /// Of endpoints of one network.
@@ -167,5 +198,26 @@ mod tests {
             panic!("they are few")
         };
         assert_eq!(few, [(0, "10.9.0.0:2375"), (1, "10.9.0.1:2375")]);
+    }
+
+    #[test]
+    fn sparse_networks_are_told_by_sixteens() {
+        let mut report = twins(20);
+        for (endpoint, third) in report.endpoints.iter_mut().zip(0u8..) {
+            endpoint.address = [10, 9 + third / 10, third, 7].into();
+        }
+        report.endpoints[19].address = [10, 10, 18, 8].into();
+        let cases = Cases::of(&report);
+        let Places::Many(groups) = Lists::of(&report, &cases).of_row(&0, &cases) else {
+            panic!("they are many")
+        };
+        let told: Vec<_> = groups.iter().map(|it| (it.first, &*it.prefix, &*it.rest)).collect();
+        assert_eq!(
+            told,
+            [
+                (0, "10.9.… :2375", "0.7, 1.7, 2.7, 3.7, 4.7, 5.7, 6.7, 7.7, 8.7, 9.7"),
+                (10, "10.10.… :2375", "10.7, 11.7, 12.7, 13.7, 14.7, 15.7, 16.7, 17.7, 18.7, 18.8"),
+            ]
+        );
     }
 }
