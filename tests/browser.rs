@@ -22,6 +22,18 @@ fn docksweep(args: &[&str]) {
 
 /// A scan of four real kinds of endpoint, which then stand at addresses of `place`.
 async fn fleet(folder: &Path, count: u32, place: impl Fn(u32) -> Ipv4Addr) -> PathBuf {
+    let endpoints = observations(folder).await;
+    let endpoints = (0..count).map(|number| {
+        let mut observation = endpoints[usize::try_from(number % 4).unwrap()].clone();
+        observation["endpoint"]["address"] = json!(place(number));
+        observation["endpoint"]["port"] = json!(2375);
+        observation
+    });
+    page_of(folder, endpoints.collect())
+}
+
+/// What a scan saw of those four.
+async fn observations(folder: &Path) -> Vec<Value> {
     let plain = replay::serve("d28-plain-28.5.2").await;
     let podman = replay::serve("podman-5.4.2").await;
     let guarded = replay::serve("d7-authz-plugin").await;
@@ -36,21 +48,21 @@ async fn fleet(folder: &Path, count: u32, place: impl Fn(u32) -> Ipv4Addr) -> Pa
     args.extend(targets.iter().map(String::as_str));
     docksweep(&args);
 
-    let mut report: Value = serde_json::from_slice(&std::fs::read(&seed).unwrap()).unwrap();
-    let kinds: Vec<Value> = targets
-        .iter()
-        .map(|target| {
-            let id = format!("tcp/{target}");
-            let endpoints = report["endpoints"].as_array().unwrap();
-            endpoints.iter().find(|endpoint| endpoint["id"] == id).unwrap().clone()
-        })
-        .collect();
-    let endpoints = (0..count).map(|number| {
-        let mut endpoint = kinds[usize::try_from(number % 4).unwrap()].clone();
-        endpoint["observation"]["endpoint"]["address"] = json!(place(number));
-        endpoint["observation"]["endpoint"]["port"] = json!(2375);
-        json!({"observation": endpoint["observation"]})
+    let report: Value = serde_json::from_slice(&std::fs::read(&seed).unwrap()).unwrap();
+    let endpoints = report["endpoints"].as_array().unwrap();
+    let observed = targets.iter().map(|target| {
+        let id = format!("tcp/{target}");
+        let endpoint = endpoints.iter().find(|endpoint| endpoint["id"] == id).unwrap();
+        endpoint["observation"].clone()
     });
+    observed.collect()
+}
+
+/// The report of that scan, if it had seen this.
+fn page_of(folder: &Path, observations: Vec<Value>) -> PathBuf {
+    let seed = folder.join("seed.json");
+    let mut report: Value = serde_json::from_slice(&std::fs::read(&seed).unwrap()).unwrap();
+    let endpoints = observations.into_iter().map(|observation| json!({"observation": observation}));
     report["endpoints"] = endpoints.collect();
     std::fs::write(&seed, report.to_string()).unwrap();
     let page = folder.join("report.html");
@@ -76,7 +88,7 @@ fn assert_quiet(browser: &mut Chromium, page: &Path) {
 const SHOWN_ROWS: &str =
     "[...document.querySelectorAll('#table tbody tr')].filter(it => !it.hidden)";
 const SHOWN_ITEMS: &str =
-    "[...document.querySelectorAll('#list > details')].filter(it => !it.hidden)";
+    "[...document.querySelectorAll('#list details.e')].filter(it => !it.closest('[hidden]'))";
 
 fn status(browser: &mut Chromium) -> String {
     browser.eval("document.getElementById('shown').textContent").as_str().unwrap().to_owned()
@@ -267,7 +279,8 @@ async fn a_keyboard_reaches_everything_and_a_screen_reader_is_told() {
     says("link", "10.20.7.0/24: 4 endpoints, worst: critical");
     says("searchbox", "Text");
     says("combobox", "Access");
-    assert_eq!(roles("status"), 1);
+    // What the filter shows, and that something is copied.
+    assert_eq!(roles("status"), 2);
     // A table that is laid out as a grid is still one.
     let rows = browser.eval("document.querySelectorAll('#table tr').length").as_u64().unwrap();
     let table = spoken.iter().position(|(_, name)| name.starts_with("Findings, worst first"));
@@ -301,13 +314,13 @@ async fn without_scripts_all_is_there() {
         assert!(!spoken.iter().any(|(known, _)| known == role), "{role}");
     }
     assert!(!text.contains("TLS_AES_"), "the endpoints are closed");
-    browser.click("#list > details:nth-child(4) > summary");
+    browser.click("#list details:nth-child(4) > summary");
     let opened = browser.spoken();
     let says = |wanted: &str| opened.iter().any(|(_, name)| name.contains(wanted));
     assert!(says("TLS_AES_") && says("guarded.example"), "an endpoint opens");
     // Links lead on, also into what is closed.
     browser.click("#table tbody tr a[href^='#e']");
-    browser.click("#list > details:nth-child(4) a[href^='#c']");
+    browser.click("#list details:nth-child(4) a[href^='#c']");
     assert_quiet(&mut browser, &page);
 }
 
@@ -377,7 +390,12 @@ async fn ten_thousand_endpoints_stay_usable() {
         "document.getElementById('shown').textContent.endsWith(' 16 of 10,000 endpoints')",
     );
     browser.click("#f-net");
+    browser.wait_for(
+        "document.getElementById('shown').textContent.endsWith('findings, 10,000 endpoints')",
+    );
     browser.click("th[data-by='rule'] button");
+
+    // What many have alike is written once, and an endpoint that is opened tells it all the same.
     browser.eval("location.hash = '#e9999'");
     browser.wait_for("document.getElementById('e9999').closest('details').open");
     assert_eq!(
@@ -386,7 +404,161 @@ async fn ten_thousand_endpoints_stay_usable() {
         ),
         "10.20.39.15:2375"
     );
+    let told = "document.querySelectorAll('#e9999 li > div').length";
+    browser.wait_for(&format!("{told} > 2"));
+    let findings = "document.getElementById('e9999').previousSibling.lastChild.textContent";
+    assert_eq!(
+        browser.eval(findings).as_str().unwrap().trim(),
+        format!("{} findings", browser.eval(told))
+    );
     assert_quiet(&mut browser, &page);
+}
+
+/// A certificate and an engine of its own on each: rows stay few, and the texts are with the hosts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_on_each_endpoint_is_found_there() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let seen = observations(folder.path()).await;
+    let observations = (0..200u8).map(|number| {
+        let text = seen[0].to_string().replace("28.5.2", &format!("28.5.2-{number}."));
+        let mut observation: Value = serde_json::from_str(&text).unwrap();
+        observation["endpoint"]["address"] = json!(Ipv4Addr::new(10, 20, 0, number));
+        observation
+    });
+    let page = page_of(folder.path(), observations.collect());
+    browser.open(&page);
+    let rows = browser.eval("document.querySelectorAll('#table tbody tr').length");
+    assert!(rows.as_u64().unwrap() < 30, "{rows} rows");
+    browser.click("#f-text");
+    browser.type_text("28.5.2-77.");
+    browser.wait_for("document.getElementById('shown').textContent.endsWith('1 of 200 endpoints')");
+    browser.eval("document.getElementById('e77').closest('details').open = true");
+    browser
+        .wait_for("document.querySelector('#e77 li.s4 > div')?.textContent.includes('28.5.2-77.')");
+    assert_eq!(browser.eval(&format!("{SHOWN_ROWS}[0].cells[4].dataset.m")), "1 of these fit");
+    browser.click("#f-reset");
+    browser.wait_for("document.getElementById('shown').textContent.endsWith('s, 200 endpoints')");
+    browser.eval(
+        "(() => { const it = document.getElementById('order'); it.value = 'grade'; \
+         it.dispatchEvent(new Event('change')); })()",
+    );
+    assert_eq!(browser.eval(&format!("{SHOWN_ITEMS}.length")), 200);
+    assert_quiet(&mut browser, &page);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fix_is_copied() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let page = small(folder.path()).await;
+    browser.open(&page);
+    let first = "document.querySelector('.remedy pre')";
+    let fix = browser.eval(&format!("{first}.textContent.trimEnd()"));
+    browser.click(".remedy .copy");
+    browser.wait_for("document.querySelector('.remedy .copy').textContent !== 'Copy'");
+    browser.wait_for("document.body.lastElementChild.textContent === 'Copied'");
+    // Where it went.
+    browser.eval("document.body.append(document.createElement('textarea'))");
+    browser.click("body > textarea");
+    browser.call(
+        "Input.dispatchKeyEvent",
+        &json!({"type": "keyDown", "key": "v", "code": "KeyV", "modifiers": 2, "commands": ["paste"]}),
+    );
+    browser.wait_for("document.querySelector('body > textarea').value !== ''");
+    assert_eq!(browser.eval("document.querySelector('body > textarea').value"), fix);
+
+    // By the keyboard, where the browser allows nothing: it is selected.
+    browser.open(&page);
+    browser.eval(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined }); \
+         document.execCommand = () => false; 0",
+    );
+    browser.eval("document.querySelector('#rules a')?.focus(); document.querySelector('.remedy .copy').focus()");
+    browser.press("Enter");
+    browser.wait_for("document.querySelector('.remedy .copy').textContent.startsWith('Selected')");
+    let selected = browser.eval("getSelection().toString().trimEnd()");
+    assert_eq!(selected, fix);
+    let spoken = browser.spoken();
+    assert!(spoken.iter().any(|(role, name)| role == "button" && name.starts_with("Copy: ")));
+    assert_quiet(&mut browser, &page);
+}
+
+/// What a peer sends is text, however long it is and whatever it looks like.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_text_does_nothing() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let seen = observations(folder.path()).await;
+    let attack = "\"'><script>window.intruder=1</script><img src=x onerror=window.intruder=2>\
+        </style></script></details></div></table>{{7*7}}${window.intruder=3}\u{0}\u{202e}\u{1b}[2J\
+        <a href=\"javascript:window.intruder=4\">&lt;&#60;";
+    let observations = seen.into_iter().zip(1u8..).map(|(mut observation, number)| {
+        let long = format!("{attack}{}", "W".repeat(1_000_000));
+        for connection in observation["connections"].as_array_mut().unwrap() {
+            spoil(&mut connection["exchanges"], if number == 1 { &long } else { attack });
+        }
+        observation["endpoint"] = json!({"address": Ipv4Addr::new(10, 20, 0, number),
+            "port": 2375, "names": [attack], "sni": attack});
+        observation
+    });
+    let page = page_of(folder.path(), observations.collect());
+    browser.open(&page);
+    assert!(status(&mut browser).ends_with(" findings, 4 endpoints"));
+    for number in 0..4 {
+        browser.eval(&format!("location.hash = '#e{number}'"));
+        browser.wait_for(&format!(
+            "document.querySelector('#e{number} li > div') !== null \
+             || document.querySelector('#e{number} li') === null"
+        ));
+    }
+    // Escapes are seen, and the filter finds what is typed.
+    browser.click("#f-text");
+    browser.type_text("onerror=window.intruder=2>");
+    browser.wait_for("document.getElementById('shown').textContent.includes('4 endpoints')");
+    assert_eq!(browser.eval(&format!("{SHOWN_ITEMS}.length")), 4);
+    assert_eq!(browser.eval("typeof window.intruder"), "undefined");
+    assert_eq!(
+        browser.eval(
+            "document.querySelectorAll('img, a[href^=javascript]').length + document.scripts.length"
+        ),
+        1
+    );
+    assert_eq!(browser.eval("/[\\u0000\\u202e\\u001b]/.test(document.body.textContent)"), false);
+    assert_eq!(
+        browser.eval("document.documentElement.scrollWidth <= innerWidth"),
+        true,
+        "nothing is wider than the window"
+    );
+    assert_quiet(&mut browser, &page);
+}
+
+/// Puts a text wherever the peer could choose one, names of fields aside.
+fn spoil(value: &mut Value, text: &str) {
+    const CHOSEN: [&str; 10] = [
+        "server",
+        "version",
+        "kernel_version",
+        "operating_system",
+        "os",
+        "name",
+        "excerpt",
+        "docker_root_dir",
+        "git_commit",
+        "engine_id",
+    ];
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(_) if CHOSEN.contains(&name.as_str()) => *field = json!(text),
+                    field => spoil(field, text),
+                }
+            }
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(|entry| spoil(entry, text)),
+        _ => {}
+    }
 }
 
 /// That the page is quiet is worth something only if noise would be heard.

@@ -1,12 +1,11 @@
 //! One page for a browser, complete in itself: it loads nothing, runs only its own script, and says
 //! all that it knows without that too.
 //!
-//! What many endpoints share is written once: a finding with its evidence (`cases`), what is said of
-//! a rule (`catalogue`), a set of rules that is kept. An endpoint refers to them.
+//! What many endpoints share is written once: a finding with its evidence (`cases`), a set of
+//! findings (`alike`), what is said of a rule (`catalogue`), a set of rules that is kept. An endpoint
+//! refers to them. What is its own stands with it alone.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::net::IpAddr;
 
 use askama::Template;
 use base64::Engine as _;
@@ -16,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::text::scoreboard;
 use super::{Output, Reporter, v1};
 
+mod alike;
 mod cases;
 mod catalogue;
 mod charts;
@@ -25,18 +25,23 @@ pub(crate) mod escape;
 mod heat;
 mod kept;
 mod overview;
+mod places;
 mod words;
 
+use alike::Alike;
 use cases::Cases;
 use catalogue::Piece;
 use charts::{Chart, Expiries};
 use endpoint::View;
-use heat::{Heat, Network};
+use heat::Heat;
 use kept::Kept;
 use overview::{Card, Fact};
+use places::{Lists, Places};
 
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
+/// Endpoints that a browser lays out, or leaves alone, together; the script and the style know it.
+const BLOCK: usize = 64;
 
 /// Writes nothing until the end, then everything.
 #[derive(Debug)]
@@ -71,13 +76,9 @@ struct Page<'a> {
     six_rules: Vec<SixRule>,
     heat: Heat,
     cases: &'a Cases<'a>,
+    lists: Lists<'a>,
+    alike: Alike,
     kept: Kept<'a>,
-}
-
-/// `10.0.3.… :2375`, and the last numbers of the addresses.
-struct Group {
-    prefix: String,
-    endpoints: Vec<(usize, String)>,
 }
 
 /// One of the six rules of a Docker host, over all endpoints.
@@ -105,6 +106,8 @@ impl<'a> Page<'a> {
             six_rules: six_rules(report),
             heat: Heat::of(report, cases),
             cases,
+            lists: Lists::of(report, cases),
+            alike: Alike::of(cases, report.endpoints.len()),
             kept: Kept::of(report),
         }
     }
@@ -122,48 +125,12 @@ impl<'a> Page<'a> {
         self.report.scan.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
 
-    fn endpoints(&'a self) -> impl Iterator<Item = View<'a>> {
-        let endpoints = self.report.endpoints.iter().enumerate();
-        endpoints.map(|(number, it)| View::new(number, it, self.cases, &self.kept))
-    }
-
-    /// How an endpoint is called where another part of the page points to it.
-    fn place(&self, number: &usize) -> &'a str {
-        let endpoint = self.report.endpoints.get(*number);
-        endpoint.map_or("", |endpoint| super::text::address_of(&endpoint.id))
-    }
-
-    /// The endpoints of a case, those of one network and port together.
-    fn groups(&self, case: &cases::Case<'_>) -> Vec<Group> {
-        let mut groups: BTreeMap<(Network, u16), Vec<(usize, String)>> = BTreeMap::new();
-        for number in &case.endpoints {
-            let Some(endpoint) = self.report.endpoints.get(*number) else { continue };
-            let last = match endpoint.address {
-                IpAddr::V4(address) => {
-                    let [.., last] = address.octets();
-                    last.to_string()
-                }
-                IpAddr::V6(_) => self.place(number).to_owned(),
-            };
-            let group = (Network::of(endpoint.address), endpoint.port);
-            groups.entry(group).or_default().push((*number, last));
-        }
-        let groups = groups.into_iter().map(|((network, port), endpoints)| Group {
-            prefix: match network {
-                Network::V4([a, b, c]) => format!("{a}.{b}.{c}.… :{port}"),
-                Network::V6(_) => network.to_string(),
-            },
-            endpoints,
-        });
-        groups.collect()
-    }
-
-    /// The accesses that endpoints of a case have.
-    fn accesses(&self, case: &cases::Case<'_>) -> String {
-        let of = |number: &usize| self.report.endpoints.get(*number).map(|it| it.api.access);
-        let seen: Vec<v1::Access> = case.endpoints.iter().filter_map(of).collect();
-        let names = words::ACCESSES.iter().filter(|(access, _)| seen.contains(access));
-        names.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+    fn blocks(&'a self) -> impl Iterator<Item = impl Iterator<Item = View<'a>>> {
+        let numbered = self.report.endpoints.chunks(BLOCK).zip((0..).step_by(BLOCK));
+        numbered.map(|(block, first)| {
+            let endpoints = (first..).zip(block);
+            endpoints.map(|(number, it)| View::new(number, it, self))
+        })
     }
 }
 

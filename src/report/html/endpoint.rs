@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::cases::{Case, Cases};
+use super::alike::Set;
+use super::cases::Found;
 use super::heat::Network;
-use super::kept::{Kept, KeptSet};
-use super::words;
+use super::kept::KeptSet;
+use super::{Page, words};
 use crate::observation::TlsVersion;
 use crate::report::text::address_of;
 use crate::report::text::table::{client_certificate, grade, product, short, tls};
@@ -31,7 +32,11 @@ pub struct View<'a> {
     pub access_number: usize,
     pub grade: &'static str,
     pub product: String,
-    pub cases: Vec<(usize, &'a Case<'a>)>,
+    pub findings: String,
+    /// Findings that others have too, with the number under which they are written out.
+    pub alike: Option<(usize, &'a Set)>,
+    /// The other findings.
+    pub found: Vec<Found<'a, 'a>>,
     pub facts: Vec<(&'static str, Cow<'a, str>)>,
     pub chains: Vec<ChainView<'a>>,
     pub undetermined: Vec<(String, &'a str)>,
@@ -52,16 +57,17 @@ pub struct CertificateView<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(
-        number: usize,
-        endpoint: &'a v1::Endpoint,
-        cases: &'a Cases<'a>,
-        kept: &'a Kept<'a>,
-    ) -> Self {
+    pub fn new(number: usize, endpoint: &'a v1::Endpoint, page: &'a Page<'a>) -> Self {
         let network = match Network::of(endpoint.address) {
             Network::V4(_) => None,
             network @ Network::V6(_) => Some(network.to_string()),
         };
+        let mut found: Vec<Found<'a, 'a>> = page.cases.of_endpoint(number).collect();
+        let counted = found.iter().filter(|found| !found.finding.is_suppressed()).count();
+        let alike = page.alike.of_endpoint(number);
+        if let Some((_, set)) = alike {
+            found.retain(|found| !set.contains(found.place));
+        }
         Self {
             number,
             endpoint,
@@ -71,20 +77,14 @@ impl<'a> View<'a> {
             access_number: words::access_number(endpoint.api.access),
             grade: endpoint.grade.map_or("–", grade),
             product: product(&endpoint.api),
-            cases: cases.of_endpoint(number).collect(),
+            findings: words::plural(counted, "finding", "findings"),
+            alike,
+            found,
             facts: facts(endpoint),
             chains: chains(endpoint),
             undetermined: undetermined(endpoint),
-            kept: kept.of_endpoint(number),
+            kept: page.kept.of_endpoint(number),
         }
-    }
-
-    pub fn findings(&self) -> String {
-        words::plural(
-            self.cases.iter().filter(|(_, case)| !case.finding.is_suppressed()).count(),
-            "finding",
-            "findings",
-        )
     }
 }
 
@@ -283,14 +283,15 @@ fn undetermined(endpoint: &v1::Endpoint) -> Vec<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::html::cases::Cases;
     use crate::report::sample;
 
     fn view(id: &str, check: impl FnOnce(View<'_>)) {
         let report = sample::report();
         let cases = Cases::of(&report);
+        let page = Page::new(&report, &cases);
         let number = report.endpoints.iter().position(|endpoint| endpoint.id == id).unwrap();
-        let kept = Kept::of(&report);
-        check(View::new(number, &report.endpoints[number], &cases, &kept));
+        check(View::new(number, &report.endpoints[number], &page));
     }
 
     fn fact<'a>(view: &'a View<'_>, term: &str) -> &'a str {

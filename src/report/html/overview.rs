@@ -2,7 +2,7 @@
 
 use super::charts::Expiries;
 use super::words::{count, thousands};
-use crate::report::text::duration;
+use crate::report::text::{address_of, duration};
 use crate::report::v1::{self, Counts, Engine};
 
 /// One figure.
@@ -117,6 +117,10 @@ pub fn facts(report: &v1::Report) -> Vec<Fact> {
     facts.extend(scan.targets_digest.clone().map(|digest| one("Targets' SHA-256", digest)));
     let unresolved = scan.unresolved.iter().map(|it| format!("{}: {}", it.name, it.reason));
     facts.push(list("Names without an address", unresolved.collect()));
+    let absent = scan.absent.iter().map(|it| {
+        format!("{}: {}, {}", address_of(&it.id), it.state.name().replace('-', " "), it.reason)
+    });
+    facts.push(list("Known before, not found now", absent.collect()));
     facts.push(list("Notes", scan.notes.clone()));
     facts.retain(|fact| fact.items.iter().any(|item| !item.is_empty()));
     facts
@@ -221,6 +225,7 @@ mod tests {
         assert_eq!(of("Seen from"), "office (10.0.0.200)");
         assert_eq!(of("Complete"), "no: interrupted by a signal; 12 probes are missing");
         assert_eq!(of("Names without an address"), "gone.example: no such name");
+        assert_eq!(of("Known before, not found now"), "10.0.0.40:2375: closed, Connection refused");
         assert_eq!(of("Advisory data of"), "no date is recorded");
         assert!(facts.iter().all(|fact| fact.term != "Since the run before"));
     }
