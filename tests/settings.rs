@@ -108,10 +108,7 @@ fn the_file_is_looked_for_in_its_places_and_never_in_the_working_directory() {
     bed.write("docksweep.toml", "[scan]\nrate = 1\n");
     bed.write("docksweep/docksweep.toml", "[scan]\nrate = 1\n");
     if PathBuf::from("/etc/docksweep/docksweep.toml").exists() {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED a machine without /etc/docksweep/docksweep.toml: this one has it"
-        );
+        crate::skip::lacking("a machine without /etc/docksweep/docksweep.toml: this one has it");
     } else {
         assert_eq!(rate(&mut bed.command(&["config"])), "rate = \"\"  # default");
     }
