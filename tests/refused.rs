@@ -94,7 +94,7 @@ fn broken_off_while_it_tries_again_it_tries_all_again() {
             bed.sweep_and_keep(&[ALIVE], config, at_once(), |_| {})
         };
         let open: Vec<_> = found.iter().copied().collect();
-        let (_, second, states) = resumed(states.last().unwrap().clone(), open.clone(), 2000);
+        let (_, second, states) = resumed(states.last().unwrap().clone(), open.clone(), 500);
         assert_eq!(second.len(), 128);
         assert!(states.len() > 4, "{}", states.len());
         let state = &states[states.len() / 2];

@@ -76,14 +76,22 @@ impl Fleet {
     }
 
     pub fn scan(&self, engine: &str, output: &str) -> Command {
+        self.scan_at(RATE, engine, output)
+    }
+
+    fn checkpoint(&self, engine: &str, output: &str) -> Command {
+        self.checkpoint_at(RATE, engine, output)
+    }
+
+    fn scan_at(&self, rate: &str, engine: &str, output: &str) -> Command {
         let mut command = docksweep();
-        command.args(["scan", "-q", "--rate", RATE, "--seed", "11", "--engine", engine, "-o"]);
+        command.args(["scan", "-q", "--rate", rate, "--seed", "11", "--engine", engine, "-o"]);
         command.arg(self.path(output)).args(&self.targets);
         command
     }
 
-    pub fn checkpoint(&self, engine: &str, output: &str) -> Command {
-        let mut command = self.scan(engine, output);
+    pub fn checkpoint_at(&self, rate: &str, engine: &str, output: &str) -> Command {
+        let mut command = self.scan_at(rate, engine, output);
         command.arg("--checkpoint").arg(self.path("place")).args(["--checkpoint-every", "50ms"]);
         command
     }
