@@ -8,7 +8,6 @@
 //! what makes them safe to show.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,10 +16,11 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::observation::{Observation, TlsVersion, VersionBody};
+use crate::observation::{Observation, VersionBody};
 
 mod absent;
 mod case;
+mod certificate;
 mod changes;
 mod ciphers;
 mod convert;
@@ -28,9 +28,14 @@ mod finding;
 mod posture;
 mod references;
 mod summary;
+mod tls;
 
 pub use absent::{Absent, AbsentState};
 pub use case::Case;
+pub use certificate::{
+    Certificate, Chain, Key, ParsedCertificate, SelfSignature, SubjectAltNames,
+    UnparsableCertificate,
+};
 pub use changes::Changes;
 pub use ciphers::{CipherClasses, CipherSuite, CipherSuites, Order};
 pub use convert::Judged;
@@ -38,6 +43,10 @@ pub use finding::{Finding, FleetFinding, Suppression, UndeterminedRule};
 pub use posture::{Containers, Posture, Setting};
 pub use references::References;
 pub use summary::{ByAccess, ByGrade, BySeverity, Summary};
+pub use tls::{
+    Answer, ClientAuth, EnforcedBy, KeyPossession, Negotiated, SupportStatus, Tls, Verified,
+    VersionSupport,
+};
 
 /// Text that is the program's own, or was read from a report. Every finding of a rule shares its
 /// words, so that memory grows with what is found and not with what is said about it.
@@ -367,196 +376,6 @@ pub enum DockerApiStatus {
     Probable,
     /// Nothing speaks for it.
     NotSeen,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Tls {
-    /// All five, always.
-    pub versions: BTreeMap<TlsVersion, VersionSupport>,
-    /// Of the one handshake that a modern client makes.
-    pub negotiated: Option<Negotiated>,
-    pub client_auth: ClientAuth,
-    /// Of each accepted version, where all suites were asked for (`--ciphers`); else null.
-    pub cipher_suites: Option<BTreeMap<TlsVersion, CipherSuites>>,
-    /// Every distinct chain, with the versions that showed it.
-    pub chains: Vec<Chain>,
-    /// Why there are none, if there are none.
-    pub chains_missing: Option<String>,
-    pub cipher_classes: CipherClasses,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct VersionSupport {
-    pub status: SupportStatus,
-    pub reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SupportStatus {
-    Accepted,
-    Refused,
-    Undetermined,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Negotiated {
-    pub version: TlsVersion,
-    /// IANA name.
-    pub cipher_suite: String,
-    pub alpn: Option<String>,
-    /// Whether the handshake showed that the server holds the certificate's key.
-    pub key_possession: KeyPossession,
-    /// Why it is unverifiable.
-    pub key_possession_reason: Option<String>,
-    /// Named group of the key exchange, IANA name.
-    pub group: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyPossession {
-    /// The handshake's signature was checked and is right.
-    Proved,
-    /// Checked by a verifier that supports this key and scheme, and wrong.
-    Failed,
-    /// No verifier here supports this key, scheme or certificate version.
-    Unverifiable,
-    /// No signed handshake message was reached.
-    Untested,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ClientAuth {
-    pub requested: Answer,
-    pub required: Answer,
-    /// Where it is enforced, if it is.
-    pub enforced_by: Option<EnforcedBy>,
-    /// Whether a certificate from nowhere is turned away.
-    pub verified: Verified,
-    /// Distinguished names (RFC 4514); what is no name is `#` and its bytes in hex.
-    pub acceptable_issuers: Vec<String>,
-    /// How many the server listed, also those not kept.
-    pub acceptable_issuers_total: u64,
-    /// What the answers rest on.
-    pub reason: String,
-    /// What the answer on verification rests on, or why there is none.
-    #[serde(default)]
-    pub verified_reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    Yes,
-    No,
-    Undetermined,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EnforcedBy {
-    /// The handshake is refused.
-    Tls,
-    /// TLS completes, and every request is answered with an error.
-    Http,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verified {
-    /// It was refused.
-    Yes,
-    /// It was let in, where a stranger without a certificate is not.
-    No,
-    /// Nobody tried, or there is nothing to try.
-    Untested,
-    /// It was to be tried, and what came of it tells neither.
-    Undetermined,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Chain {
-    pub seen_in: Vec<TlsVersion>,
-    /// Leaf first, as sent.
-    pub certificates: Vec<Certificate>,
-}
-
-/// A certificate, or why it cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Certificate {
-    Parsed(Box<ParsedCertificate>),
-    Unparsable(UnparsableCertificate),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ParsedCertificate {
-    /// RFC 4514 text.
-    pub subject: String,
-    pub issuer: String,
-    /// Lower-case hex.
-    pub serial: String,
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub not_before: Timestamp,
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub not_after: Timestamp,
-    /// Subject and issuer are the same name.
-    pub self_issued: bool,
-    pub self_signature: SelfSignature,
-    pub signature_algorithm: String,
-    pub key: Key,
-    pub san: SubjectAltNames,
-    pub is_ca: bool,
-    /// Null: the certificate does not limit its use.
-    pub extended_key_usage: Option<Vec<String>>,
-    /// Of the whole DER, lower-case hex.
-    pub sha256: String,
-    /// Why the self signature is unverifiable.
-    pub self_signature_reason: Option<String>,
-    /// 1 to 3.
-    pub x509_version: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct UnparsableCertificate {
-    /// Of the whole DER, lower-case hex.
-    pub sha256: String,
-    /// Why it cannot be read.
-    pub unparsable: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SelfSignature {
-    /// The certificate's own key made its signature.
-    Verified,
-    /// Checked by a verifier that supports this key and algorithm, and wrong.
-    Failed,
-    /// No verifier here supports this key or algorithm.
-    Unverifiable,
-    /// Another key signed it.
-    NotSelfIssued,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Key {
-    /// `RSA`, `DSA`, `EC`, `Ed25519`, `Ed448`, or a dotted OID.
-    pub algorithm: String,
-    pub bits: Option<u32>,
-    pub curve: Option<String>,
-    /// RSA public exponent, decimal.
-    pub exponent: Option<String>,
-    /// Of the SubjectPublicKeyInfo, lower-case hex.
-    pub spki_sha256: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SubjectAltNames {
-    pub dns: Vec<String>,
-    pub ip: Vec<IpAddr>,
-    /// The extension is there, even if it holds no name of these kinds.
-    pub present: bool,
 }
 
 /// Six questions of hardening, each with its reason.
